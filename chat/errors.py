@@ -1,0 +1,126 @@
+"""What can go wrong, and what to say about it.
+
+CarrelError
+├── NotFound           404  it is not there, or not yours: the two read alike
+├── Forbidden          403  yours to see, not to change
+├── Invalid            422  the request makes no sense as it stands
+├── Conflict           409  right request, wrong moment
+│   └── Settled        409  ... and waiting will not change it
+├── TooLarge           413
+├── Unavailable        503  something this needs is down
+│   └── SearchFailed
+├── UnreadableFile     a file that cannot be turned into text
+└── ModelError         the model endpoint let the turn down
+    ├── ModelRefused       it answered with an error
+    │   ├── ModelKeyRejected
+    │   ├── ModelNotFound
+    │   ├── ModelBusy
+    │   └── ContextTooLong
+    ├── ModelUnreachable   no connection
+    ├── ModelTimeout       connected, then silent
+    └── ModelBroken        cut off, or talking nonsense
+
+Every message is a sentence that may be shown to a person and says what to do next.
+"""
+
+
+class CarrelError(Exception):
+    """Base of all. ``code`` is stable and for programs; ``str(error)`` is for people."""
+
+    code = "error"
+    status = 500
+
+    def __init__(self, message: str):
+        super().__init__(message)
+        self.message = message
+
+
+class NotFound(CarrelError):
+    code = "not_found"
+    status = 404
+
+    def __init__(self, message: str = "Not found."):
+        super().__init__(message)
+
+
+class Forbidden(CarrelError):
+    code = "forbidden"
+    status = 403
+
+
+class Invalid(CarrelError):
+    """``field`` names what is wrong in the request, as a path below its body or query."""
+
+    code = "invalid"
+    status = 422
+
+    def __init__(self, message: str, *field: str | int, where: str = "body"):
+        super().__init__(message)
+        self.loc = (where, *field)
+
+
+class Conflict(CarrelError):
+    code = "conflict"
+    status = 409
+
+
+class Settled(Conflict):
+    """A conflict that trying again cannot cure; the API says so to clients that retry."""
+
+    code = "settled"
+
+
+class TooLarge(CarrelError):
+    code = "too_large"
+    status = 413
+
+
+class Unavailable(CarrelError):
+    code = "unavailable"
+    status = 503
+
+
+class SearchFailed(Unavailable):
+    code = "search_failed"
+
+
+class UnreadableFile(CarrelError):
+    code = "unreadable_file"
+    status = 422
+
+
+class ModelError(CarrelError):
+    code = "model_error"
+    status = 502
+
+
+class ModelRefused(ModelError):
+    code = "model_refused"
+
+
+class ModelKeyRejected(ModelRefused):
+    code = "model_key_rejected"
+
+
+class ModelNotFound(ModelRefused):
+    code = "model_not_found"
+
+
+class ModelBusy(ModelRefused):
+    code = "model_busy"
+
+
+class ContextTooLong(ModelRefused):
+    code = "context_too_long"
+
+
+class ModelUnreachable(ModelError):
+    code = "model_unreachable"
+
+
+class ModelTimeout(ModelError):
+    code = "model_timeout"
+
+
+class ModelBroken(ModelError):
+    code = "model_broken"

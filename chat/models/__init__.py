@@ -1,0 +1,29 @@
+"""What is stored."""
+
+from .documents import Chunk, Document
+from .events import Event
+from .files import Directory, DirectoryFile, File
+from .indexes import Index, Sync
+from .projects import ORGANIZATION_ID, Actor, APIKey, Membership, Project, Role
+from .sessions import MAX_INDEXES, BoundIndex, Session, Turn
+
+__all__ = [
+    "MAX_INDEXES",
+    "ORGANIZATION_ID",
+    "APIKey",
+    "Actor",
+    "BoundIndex",
+    "Chunk",
+    "Directory",
+    "DirectoryFile",
+    "Document",
+    "Event",
+    "File",
+    "Index",
+    "Membership",
+    "Project",
+    "Role",
+    "Session",
+    "Sync",
+    "Turn",
+]

@@ -1,0 +1,86 @@
+"""What a search finds: documents, and the chunks they are cut into."""
+
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import F, Q
+
+from .files import DirectoryFile
+from .indexes import Index
+from .projects import Actor
+
+
+class DocumentQuerySet(models.QuerySet["Document"]):
+    def visible_to(self, actor: Actor) -> Self:
+        return self.filter(index__in=Index.objects.visible_to(actor))
+
+    def readable(self) -> Self:
+        return self.filter(state=Document.State.READY)
+
+
+class Document(models.Model):
+    """A directory file as an index last read it. Its text is what every offset counts in."""
+
+    class State(models.TextChoices):
+        READY = "ready"
+        FAILED = "failed"
+
+    index = models.ForeignKey(Index, models.CASCADE, related_name="documents")
+    directory_file = models.ForeignKey(DirectoryFile, models.CASCADE, related_name="documents")
+    name = models.TextField()  # the directory file's display name at the last sync
+    metadata = models.JSONField(default=dict, blank=True)
+    sha256 = models.CharField(max_length=64)  # of the bytes that were read
+    reader = models.CharField(max_length=40)  # version of reading and splitting: a new one re-reads
+    embedder = models.CharField(max_length=200, blank=True)  # whose vectors the chunks hold
+    state = models.CharField(max_length=10, choices=State)
+    error = models.TextField(blank=True)
+    title = models.TextField(blank=True)
+    text = models.TextField(blank=True)
+    page_starts = models.JSONField(default=list, blank=True)  # offset of each page; [] if unpaged
+    chunk_count = models.PositiveIntegerField(default=0)
+    synced_at = models.DateTimeField(auto_now=True)
+
+    objects = DocumentQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["name", "id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["index", "directory_file"], name="one_document_per_file"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="ready") | (Q(state="failed") & ~Q(error="")),
+                name="failed_document_says_why",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Chunk(models.Model):
+    """A span of a document's text, in characters; ``text`` equals ``document.text[start:end]``."""
+
+    document = models.ForeignKey(Document, models.CASCADE, related_name="chunks")
+    index = models.ForeignKey(Index, models.CASCADE, related_name="chunks")
+    ordinal = models.PositiveIntegerField()  # from 0, in reading order
+    heading = models.TextField(blank=True)  # the heading path above it, " › " between levels
+    text = models.TextField()
+    start_char = models.PositiveIntegerField()
+    end_char = models.PositiveIntegerField()
+    page_start = models.PositiveIntegerField(null=True)  # 1-based; null where there are no pages
+    page_end = models.PositiveIntegerField(null=True)
+    token_count = models.PositiveIntegerField()
+    embedding = models.BinaryField(null=True)  # float32, little-endian; null: words alone
+
+    class Meta:
+        ordering: ClassVar = ["document", "ordinal"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["document", "ordinal"], name="chunk_order"),
+            models.CheckConstraint(
+                condition=Q(start_char__lt=F("end_char")), name="chunk_span_runs_forward"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"chunk {self.ordinal} of {self.document_id}"
