@@ -1,0 +1,65 @@
+"""Making indexes, and keeping them equal to their directories."""
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from chat.errors import Conflict, Settled
+from chat.models import Actor, Directory, Index, Sync
+
+from .files import allow_editing
+
+
+def create_index(
+    actor: Actor, directory: Directory, name: str | None = None, **fields: Any
+) -> Index:
+    """An index over the directory, its first sync under way.
+
+    Named after the directory unless told; ``fields`` are those of the model. Raises ``Forbidden``.
+    """
+    allow_editing(actor, directory.project)
+    with transaction.atomic():
+        index = Index.objects.create(
+            project=directory.project, directory=directory, name=name or directory.name, **fields
+        )
+        request_sync(index)
+    return index
+
+
+def request_sync(index: Index) -> Sync:
+    """Ask a worker to make the index equal its directory. Raises ``Conflict`` while one does.
+
+    The task is a row of the same transaction: there is never a sync that nobody will run.
+    """
+    from chat.tasks import sync_index
+
+    try:
+        with transaction.atomic():
+            sync = index.syncs.create()
+            sync_index.enqueue(sync.pk)
+    except IntegrityError as exc:
+        raise Conflict("A sync of this index is running. Wait for it, or cancel it.") from exc
+    return sync
+
+
+def cancel_sync(index: Index) -> None:
+    """Stop the sync: at once when nobody works on it, else after the file at hand.
+
+    Raises ``Settled`` when none is under way.
+    """
+    now = timezone.now()
+    active = index.syncs.active()
+    abandoned = Q(state=Sync.State.QUEUED) | Q(lease_expires_at__lt=now)
+    if active.filter(abandoned).update(state=Sync.State.CANCELLED, finished_at=now):
+        return
+    if not active.update(cancel_requested=True):
+        raise Settled("No sync of this index is running.")
+
+
+def delete_index(index: Index) -> None:
+    """Gone for everyone; the directory, its files and the sessions stay."""
+    with transaction.atomic():
+        index.syncs.active().update(cancel_requested=True)
+        Index.objects.filter(pk=index.pk).update(deleted_at=timezone.now())
