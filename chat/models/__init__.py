@@ -4,6 +4,7 @@ from .documents import Chunk, Document
 from .events import Event
 from .files import Directory, DirectoryFile, File
 from .indexes import Index, Sync
+from .joining import join_default_project
 from .projects import ORGANIZATION_ID, Actor, APIKey, Membership, Project, Role
 from .sessions import MAX_INDEXES, BoundIndex, Session, Turn
 
@@ -26,4 +27,5 @@ __all__ = [
     "Session",
     "Sync",
     "Turn",
+    "join_default_project",
 ]
