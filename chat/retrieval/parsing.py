@@ -1,0 +1,173 @@
+"""A process that reads files, so that a hostile one can only take down its own reading.
+
+The parent hands it the bytes of one file after the other and gets text or a sentence back. Its
+memory is limited by the kernel and its time by the parent; a child that dies or hangs is replaced
+for the next file.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from chat.errors import UnreadableFile
+from chat.retrieval.readers import Reading, read
+
+_HEADER = 8  # bytes of a message's length, before it
+
+
+class Parser:
+    """A handle on the reading process; started at the first file, closed by ``close``.
+
+    ``timeout`` is in seconds for one file, ``memory_mb`` what reading may take beyond the empty
+    process. For one thread, but ``close`` may be called from another to end a reading at once.
+    """
+
+    def __init__(self, timeout: float, memory_mb: int):
+        self._timeout = timeout
+        self._memory_mb = memory_mb
+        self._child: subprocess.Popen[bytes] | None = None
+        self._complaints: IO[bytes] | None = None
+        self._timed_out = False
+
+    def __enter__(self) -> "Parser":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, content: IO[bytes], size: int, name: str) -> Reading:
+        """Read a file of that many bytes. Raises ``UnreadableFile`` with a sentence why not."""
+        child = self._child = self._child or self._spawn()
+        self._timed_out = False
+        clock = threading.Timer(self._timeout, self._give_up, [child])
+        clock.start()
+        try:
+            answer = self._ask(child, content, size, name)
+        except (BrokenPipeError, EOFError) as error:
+            reason = self._cause_of_death(child)
+            self.close()
+            raise UnreadableFile(reason) from error
+        finally:
+            clock.cancel()
+        if "error" in answer:
+            raise UnreadableFile(answer["error"])
+        return Reading(**answer | {"page_starts": tuple(answer["page_starts"])})
+
+    def close(self) -> None:
+        """End the process at once. It holds nothing that needs saving."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout, self._complaints):
+                if pipe is not None:
+                    _close_quietly(pipe)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the child)
+        return subprocess.Popen(  # noqa: S603  (our own module, by this interpreter)
+            [sys.executable, "-m", "chat.retrieval.parsing", str(self._memory_mb)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            cwd=Path(__file__).parents[2],
+            # Not the parent's: its environment holds keys. Each malloc arena would reserve 64 MB
+            # of the address space that is limited.
+            env={"PATH": os.defpath, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2"},
+        )
+
+    def _ask(self, child: subprocess.Popen[bytes], content: IO[bytes], size: int, name: str):
+        assert child.stdin is not None and child.stdout is not None  # noqa: S101
+        encoded = name.encode("utf-8", "replace")
+        child.stdin.write(len(encoded).to_bytes(_HEADER) + encoded + size.to_bytes(_HEADER))
+        shutil.copyfileobj(content, child.stdin, 1 << 20)
+        child.stdin.flush()
+        return json.loads(_receive(child.stdout))
+
+    def _give_up(self, child: subprocess.Popen[bytes]) -> None:
+        self._timed_out = True
+        child.kill()
+
+    def _cause_of_death(self, child: subprocess.Popen[bytes]) -> str:
+        child.wait()
+        if self._timed_out:
+            return f"Reading the file took more than {self._timeout:g} seconds and was given up."
+        assert self._complaints is not None  # noqa: S101
+        self._complaints.seek(0)
+        if b"memory allocation" in self._complaints.read():
+            return f"Reading the file takes more than {self._memory_mb} MB of memory."
+        return "The file is damaged in a way that breaks its reading."
+
+
+def _receive(pipe: IO[bytes]) -> bytes:
+    header = pipe.read(_HEADER)
+    if len(header) < _HEADER:
+        raise EOFError
+    size = int.from_bytes(header)
+    message = pipe.read(size)
+    if len(message) < size:
+        raise EOFError
+    return message
+
+
+def _close_quietly(pipe: IO[bytes]) -> None:
+    with suppress(BrokenPipeError):  # what was still to be written to a dead child
+        pipe.close()
+
+
+# The child ----------------------------------------------------------------------------------------
+
+
+def serve(memory_mb: int) -> None:
+    """Answer files from standard input until it ends."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not mix with the answers
+    read(b"<html><p>Warm up</p></html>", "a.html")
+    _limit_memory(memory_mb)
+    while True:
+        try:
+            name = _receive(sys.stdin.buffer).decode()
+            data = _receive(sys.stdin.buffer)
+        except EOFError:
+            return
+        answer = json.dumps(_answer(data, name, memory_mb)).encode()
+        answers.write(len(answer).to_bytes(_HEADER) + answer)
+        answers.flush()
+
+
+def _answer(data: bytes, name: str, memory_mb: int) -> dict[str, object]:
+    try:
+        reading = read(data, name)
+    except UnreadableFile as error:
+        return {"error": error.message}
+    except MemoryError:
+        return {"error": f"Reading the file takes more than {memory_mb} MB of memory."}
+    return {
+        "text": reading.text,
+        "title": reading.title,
+        "page_starts": reading.page_starts,
+        "is_markdown": reading.is_markdown,
+    }
+
+
+def _limit_memory(megabytes: int) -> None:
+    """Limit the address space to what is mapped now, libraries mostly, and that much more."""
+    with open("/proc/self/statm") as statm:
+        mapped = int(statm.read().split()[0]) * resource.getpagesize()
+    limit = mapped + megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))
+    # Leaving the interpreter the usual way, xberg aborts it now and then.
+    os._exit(0)
