@@ -1,5 +1,6 @@
 """What a search finds: documents, and the chunks they are cut into."""
 
+from bisect import bisect_right
 from typing import ClassVar, Self
 
 from django.db import models
@@ -56,6 +57,10 @@ class Document(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def page_at(self, offset: int) -> int | None:
+        """The page, from 1, on which a character stands; None for a document without pages."""
+        return bisect_right(self.page_starts, offset) or None
 
 
 class Chunk(models.Model):

@@ -4,7 +4,7 @@ Nothing here knows of Django, the database or the wire. A provider translates fo
 into the ``ModelError`` tree of ``chat.errors``.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -97,7 +97,7 @@ class ChatModel(Protocol):
 
     def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
-    ) -> AsyncIterator[Part]:
+    ) -> AsyncGenerator[Part]:
         """Parts of the reply in order, ``Usage`` last; closing the iterator ends the request.
 
         Usage is counted by the endpoint, or estimated at four characters a token. Raises a

@@ -1,0 +1,72 @@
+"""What a person does to a session as a whole."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.utils import timezone
+
+from chat import runs
+from chat.errors import Invalid, NotFound
+from chat.models import MAX_INDEXES, Actor, BoundIndex, Index, Project, Session, Turn
+
+
+@transaction.atomic
+def create_session(
+    actor: Actor,
+    project: Project,
+    index_ids: Sequence[str] | None = None,
+    sharing: str = Session.Sharing.PRIVATE,
+) -> Session:
+    """A session of the actor's; bound to these indexes, in this order, unless None is given.
+
+    Raises Invalid for too many or repeated ids, NotFound for one that is not there for the actor.
+    """
+    check_index_ids(index_ids or ())
+    session = Session.objects.create(
+        project=project, owner=actor.person, is_bound=bool(index_ids), sharing=sharing
+    )
+    require_visible(actor, project, index_ids or ())
+    BoundIndex.objects.bulk_create(
+        BoundIndex(session=session, index_id=index_id, position=position)
+        for position, index_id in enumerate(index_ids or ())
+    )
+    return session
+
+
+def rename_session(session: Session, title: str) -> None:
+    """Give the session another title; blank is refused."""
+    title = " ".join(title.split())[:100]
+    if not title:
+        raise Invalid("Give the session a title of at least one character.", "title")
+    session.title = title
+    session.save(update_fields=["title"])
+
+
+def share_session(session: Session, sharing: str) -> None:
+    """Open the session to its project's members, or close it again."""
+    if sharing not in Session.Sharing.values:
+        raise Invalid("Choose private, read_only or query.", "sharing")
+    session.sharing = sharing
+    session.save(update_fields=["sharing"])
+
+
+def delete_session(session: Session) -> None:
+    """Take the session away from everyone at once, and stop what is running in it."""
+    Session.objects.filter(pk=session.pk).update(deleted_at=timezone.now())
+    for turn in Turn.objects.running().filter(session=session):
+        runs.request_stop(turn)
+
+
+def check_index_ids(index_ids: Sequence[str]) -> None:
+    """Raises Invalid unless these are at most ten different ids."""
+    if len(index_ids) > MAX_INDEXES:
+        raise Invalid(f"At most {MAX_INDEXES} indexes can be searched at once.", "index_ids")
+    if len(set(index_ids)) < len(index_ids):
+        raise Invalid("An index is named twice; name each one once.", "index_ids")
+
+
+def require_visible(actor: Actor, project: Project, index_ids: Sequence[str]) -> None:
+    """Raises NotFound unless the actor may search all of these in this project."""
+    visible = Index.objects.visible_to(actor).filter(project=project, pk__in=index_ids)
+    if visible.count() < len(index_ids):
+        raise NotFound("No such index.")

@@ -1,0 +1,148 @@
+"""How an answer is made: search, ask the model, do its tool calls, repeat."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from chat.errors import ModelBroken
+from chat.events.log import TurnLog
+from chat.events.transcript import Transcript
+from chat.events.types import Text, TextDelta, Thinking, ThinkingDelta, ToolCall, ToolResult
+from chat.providers.base import (
+    Call,
+    CallPart,
+    ChatModel,
+    Message,
+    TextPart,
+    ThinkingPart,
+    ToolSpec,
+    Usage,
+)
+
+from . import citations, prompts
+from .followups import search_text
+from .tools import TOOLS, Outcome, Toolbox
+
+MAX_ROUNDS = 6  # of the model; in the last it is offered no tools
+MAX_CALLS = 8  # in one round
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a run needs to know, read before it starts."""
+
+    question: str
+    transcript: Transcript  # of the turns before
+    index_names: dict[str, str]  # by id, those that can be searched
+    model: ChatModel
+    context_tokens: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has used so far."""
+
+    rounds: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def add(self, usage: Usage) -> None:
+        self.input_tokens += usage.input_tokens
+        self.output_tokens += usage.output_tokens
+
+
+async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
+    """Write the events of a turn, all but its first and its last.
+
+    Raises ModelError, or whatever the first search failed with. However it ends, every part
+    begun is whole in the log and every call there has its result.
+    """
+    toolbox = Toolbox(job.index_names)
+    query = search_text(job.question, job.transcript)
+    search = Call("retrieve_0", "retrieve", {"query": query, "index_ids": list(job.index_names)})
+    (found,) = await _use(toolbox, [search], log)
+    if found.failed:
+        raise found.failed
+    messages = prompts.opening(
+        job.question,
+        job.transcript,
+        found.excerpts,
+        list(job.index_names.values()),
+        job.context_tokens,
+    )
+    for number in range(1, MAX_ROUNDS + 1):
+        tally.rounds = number
+        reply = Reply(log, toolbox)
+        await reply.stream(job.model, messages, TOOLS if number < MAX_ROUNDS else (), tally)
+        calls = reply.calls[:MAX_CALLS]
+        if not calls:
+            if not reply.said:
+                raise ModelBroken(
+                    "The model ended its reply without a word. Ask again, or choose another model."
+                )
+            return
+        outcomes = await _use(toolbox, calls, log)
+        results = [outcome.result for outcome in outcomes]
+        messages += prompts.round_messages(reply.said, calls, results, job.context_tokens)
+
+
+async def _use(toolbox: Toolbox, calls: Sequence[Call], log: TurnLog) -> list[Outcome]:
+    """Do calls side by side. Each gets exactly one result, even when the turn is broken off."""
+    for call in calls:
+        log.append(ToolCall(call.id, call.name, call.arguments))
+    tasks = [asyncio.ensure_future(toolbox.use(call)) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for call, task in zip(calls, tasks, strict=True):
+            done = task.done() and not task.cancelled()
+            result = task.result().result if done else {"error": "This call did not finish."}
+            task.cancel()
+            log.append(ToolResult(call.id, call.name, result))
+
+
+@dataclass(slots=True)
+class Reply:
+    """One round of the model, written to the log as it comes."""
+
+    log: TurnLog
+    toolbox: Toolbox
+    said: str = ""  # all its text
+    calls: list[Call] = field(default_factory=list)
+    _text: str = ""  # of the part that is open
+    _thinking: str = ""
+
+    async def stream(
+        self, model: ChatModel, messages: Sequence[Message], tools: Sequence[ToolSpec], tally: Tally
+    ) -> None:
+        try:
+            async with aclosing(model.stream(messages, tools)) as parts:
+                async for part in parts:
+                    match part:
+                        case TextPart(text) if text:
+                            self._end_thinking()
+                            self._text += text
+                            self.log.gather(TextDelta(text))
+                        case ThinkingPart(text) if text:
+                            self._end_text()
+                            self._thinking += text
+                            self.log.gather(ThinkingDelta(text))
+                        case CallPart(call):
+                            self.calls.append(call)
+                        case Usage() as usage:
+                            tally.add(usage)
+        finally:
+            self._end_thinking()
+            self._end_text()
+
+    def _end_thinking(self) -> None:
+        if self._thinking:
+            self.log.append(Thinking(self._thinking))
+            self._thinking = ""
+
+    def _end_text(self) -> None:
+        if self._text:
+            self.log.append(Text(self._text, citations.resolve(self._text, self.toolbox.shown)))
+            self.said += self._text
+            self._text = ""

@@ -1,0 +1,144 @@
+"""Who runs a turn, whether they still live, and how a dead run's turn is brought to its end.
+
+A process is named by the place its process number counts in, that number, and a random token. A
+reader in the same place need not wait for a lease to run out: it can see that the process is gone.
+"""
+
+import os
+import secrets
+import socket
+from functools import cache
+from pathlib import Path
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from chat.models import Event, Turn
+
+from .transcript import Exchange, fold
+from .types import Event as AnyEvent
+from .types import Stamped, Stop, Text, Thinking, ToolResult, from_payload, to_payload
+
+# Followers of the dead process may have seen events that were never saved. The settling events
+# are numbered far beyond them, so that a client resuming from the last one it saw misses nothing.
+SETTLING_GAP = 1_000
+INTERRUPTED = "The answer was interrupted: the server stopped while writing it. Ask again to retry."
+
+
+@cache
+def _place() -> str:
+    """Where process numbers mean the same: one boot of one machine, one PID namespace."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+        return f"{boot}-{os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # not Linux
+        return socket.gethostname()[:40]
+
+
+_token = secrets.token_hex(4)
+
+
+def process_name() -> str:
+    """This process, as a lease's owner."""
+    return f"{_place()}/{os.getpid()}/{_token}"
+
+
+def is_dead(owner: str) -> bool:
+    """True if that process certainly is gone; False if it lives or cannot be seen from here."""
+    place, pid, token = owner.rsplit("/", 2) if owner.count("/") >= 2 else ("", "0", "")
+    if place != _place():
+        return False
+    if int(pid) == os.getpid():
+        return token != _token
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def settle_dead(session_id: str) -> bool:
+    """End the session's running turn if nobody runs it any more. True if that was so."""
+    turn = Turn.objects.running().filter(session=session_id).first()
+    if turn is None:
+        return False
+    lapsed = turn.lease_expires_at is None or turn.lease_expires_at < timezone.now()
+    if not lapsed and not is_dead(turn.lease_owner):
+        return False
+    return settle(turn)
+
+
+@transaction.atomic
+def settle(turn: Turn) -> bool:
+    """Keep what a dead run had written, and stop its turn. False if someone else just did."""
+    ended = Turn.objects.running().filter(
+        pk=turn.pk, lease_owner=turn.lease_owner, lease_expires_at=turn.lease_expires_at
+    )
+    if not ended.update(state=Turn.State.INTERRUPTED, error=INTERRUPTED):
+        return False
+    exchange = fold(stamped_rows(turn.events.order_by("seq"))).exchanges[0]
+    last = turn.events.order_by("seq").last()
+    duration_ms = int((last.created_at - turn.created_at).total_seconds() * 1000)
+    stop = Stop(
+        is_error=True,
+        error=INTERRUPTED,
+        usage={
+            "duration_ms": duration_ms,
+            "total_input_tokens": turn.input_tokens,
+            "total_output_tokens": turn.output_tokens,
+            "turns": max(turn.rounds, 1),
+        },
+        skipped_index_ids=tuple(turn.skipped_index_ids) or None,
+    )
+    seq = next_seq(turn.session_id) + SETTLING_GAP
+    now = timezone.now()
+    events = [*loose_ends(exchange), stop]
+    Event.objects.bulk_create(
+        row(turn.session_id, Stamped(seq + i, turn.pk, now, event))
+        for i, event in enumerate(events)
+    )
+    Turn.objects.filter(pk=turn.pk).update(finished_at=now, duration_ms=duration_ms)
+    return True
+
+
+def loose_ends(exchange: Exchange) -> list[AnyEvent]:
+    """The events that make whole what a broken-off turn has begun, all but its stop."""
+    ends: list[AnyEvent] = [
+        ToolResult(use.call.call_id, use.call.name, {"error": "This call did not finish."})
+        for use in exchange.tool_uses
+        if use.result is None
+    ]
+    if exchange.open_thinking:
+        ends.append(Thinking(exchange.open_thinking))
+    if exchange.open_text:
+        ends.append(Text(exchange.open_text))
+    return ends
+
+
+def next_seq(session_id: str) -> int:
+    """The number for the session's next event; call it where no other writer can be."""
+    newest = Event.objects.filter(session=session_id).aggregate(newest=Max("seq"))["newest"]
+    return (newest or 0) + 1
+
+
+def row(session_id: str, stamped: Stamped) -> Event:
+    return Event(
+        session_id=session_id,
+        turn_id=stamped.turn,
+        seq=stamped.seq,
+        type=stamped.event.type,
+        payload=to_payload(stamped.event),
+        created_at=stamped.at,
+    )
+
+
+def stamped_rows(rows) -> list[Stamped]:
+    """Rows of the event table, or a queryset of them, as values."""
+    fields = ("seq", "turn_id", "created_at", "type", "payload")
+    return [
+        Stamped(seq, turn, at, from_payload(type, payload))
+        for seq, turn, at, type, payload in rows.values_list(*fields)
+    ]

@@ -1,0 +1,237 @@
+"""The event log: one writer a turn, any number of followers, rows as the truth.
+
+``append`` shows an event to this process's followers at once and hands it to the writer, which
+saves everything pending, of all runs, in one transaction at least every 50 ms. A turn's ``stop``
+is shown only after it is saved. Followers of turns that run elsewhere read rows.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+from channels.db import database_sync_to_async
+from django.db.models import Q
+from django.utils import timezone
+
+from chat.models import Event, Turn
+
+from .leases import row, settle_dead, stamped_rows
+from .types import Event as AnyEvent
+from .types import Stamped, Stop, TextDelta, ThinkingDelta
+from .writer import Ending, Writer
+
+GATHER_FOR = 0.025  # seconds: after the first delta of a part, at most one event in this time
+SILENCE = 15.0  # seconds without an event before a follower is given an empty batch
+POLL_RUNNING = 0.25  # seconds between looks at a turn that runs in another process
+POLL_IDLE = 2.0  # ... and at a session in which nothing runs
+READ_AT_ONCE = 500  # rows
+
+
+class Waiters:
+    """Followers that sleep until a session has something new."""
+
+    def __init__(self) -> None:
+        self._futures: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
+
+    def wake(self, session_id: str) -> None:
+        for future in self._futures.pop(session_id, ()):
+            if not future.done():
+                future.set_result(None)
+
+    @contextmanager
+    def enrolled(self, session_id: str) -> Iterator[asyncio.Future[None]]:
+        """A future that the next ``wake`` resolves. Enrol first, look second: no ring is missed."""
+        future = asyncio.get_running_loop().create_future()
+        self._futures[session_id].add(future)
+        try:
+            yield future
+        finally:
+            if not future.done() and (futures := self._futures.get(session_id)):
+                futures.discard(future)
+                if not futures:
+                    del self._futures[session_id]
+
+
+class LostTurn(Exception):
+    """This process may not write to the turn any more: it was settled, or cannot be saved."""
+
+
+class TurnLog:
+    """The single writer of one running turn, and its memory while it runs."""
+
+    def __init__(self, log: "EventLog", turn: Turn, first: Stamped):
+        self.session_id = turn.session_id
+        self.turn = turn.pk
+        self.events = [first]
+        self.closed = False
+        self.lost = False
+        self.first_text_at: float | None = None  # of the event loop's clock
+        self._log = log
+        self._seq = first.seq
+        self._gathered: TextDelta | ThinkingDelta | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def append(self, event: AnyEvent) -> None:
+        """Stamp, show and save an event."""
+        self._release()
+        self._show(self._save(event))
+
+    def gather(self, delta: TextDelta | ThinkingDelta) -> None:
+        """Append a delta, joined with others that come within ``GATHER_FOR`` seconds of it."""
+        if self.first_text_at is None and isinstance(delta, TextDelta):
+            self.first_text_at = asyncio.get_running_loop().time()
+        held = self._gathered
+        if held is not None and held.type == delta.type:
+            self._gathered = type(delta)(held.content + delta.content)
+        elif self._timer is not None and held is None:
+            self._gathered = delta
+        else:
+            self._release()
+            self._show(self._save(delta))
+            self._timer = asyncio.get_running_loop().call_later(GATHER_FOR, self._on_timer)
+
+    async def finish(self, stop: Stop, ending: Ending) -> None:
+        """Append the stop: saved first, with the turn's new state, then shown."""
+        self._release()
+        stamped = self._stamp(stop)
+        try:
+            saved = self._log.writer.put(row(self.session_id, stamped), ending)
+            refused = await asyncio.shield(saved)
+        finally:
+            self.closed = True
+            self._log.forget(self)
+        if self.turn not in refused:
+            self._show(stamped)
+
+    def abandon(self) -> None:
+        """Write no more; followers go on from the rows."""
+        self.lost = self.closed = True
+        self._log.forget(self)
+
+    def after(self, seq: int) -> int | None:
+        """Position of the first event after ``seq``; None if that lies before this memory."""
+        if seq < self.events[0].seq - 1:
+            return None
+        return bisect_right(self.events, seq, key=lambda stamped: stamped.seq)
+
+    def _stamp(self, event: AnyEvent) -> Stamped:
+        if self.lost:
+            raise LostTurn(self.turn)
+        self._seq += 1
+        return Stamped(self._seq, self.turn, timezone.now(), event)
+
+    def _save(self, event: AnyEvent) -> Stamped:
+        stamped = self._stamp(event)
+        saved = self._log.writer.put(row(self.session_id, stamped))
+        saved.add_done_callback(self._on_saved)
+        return stamped
+
+    def _on_saved(self, saved: asyncio.Future[set[int]]) -> None:
+        if not saved.cancelled() and self.turn in saved.result():
+            self.lost = True
+
+    def _show(self, stamped: Stamped) -> None:
+        self.events.append(stamped)
+        self._log.waiters.wake(self.session_id)
+
+    def _release(self) -> None:
+        """Append what was gathered."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._gathered is not None:
+            delta, self._gathered = self._gathered, None
+            self._show(self._save(delta))
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._gathered is not None and not self.lost:
+            self._release()
+            self._timer = asyncio.get_running_loop().call_later(GATHER_FOR, self._on_timer)
+
+
+class EventLog:
+    """All sessions' events, as this process sees them."""
+
+    def __init__(self) -> None:
+        self.waiters = Waiters()
+        self.writer = Writer()
+        self._running: dict[str, TurnLog] = {}
+
+    def open(self, turn: Turn, first: Stamped) -> TurnLog:
+        """Begin writing a turn whose ``user_input`` is already saved."""
+        turn_log = TurnLog(self, turn, first)
+        self._running[turn.session_id] = turn_log
+        self.waiters.wake(turn.session_id)
+        return turn_log
+
+    def forget(self, turn_log: TurnLog) -> None:
+        if self._running.get(turn_log.session_id) is turn_log:
+            del self._running[turn_log.session_id]
+        self.waiters.wake(turn_log.session_id)
+
+    def history(self, session_id: str, after: int = 0) -> list[Stamped]:
+        """Saved events after ``after``, in order, without the deltas of ended turns.
+
+        Synchronous. A turn whose process has died is brought to its end first.
+        """
+        settle_dead(session_id)
+        replaced = Q(type__in=Event.DELTAS) & ~Q(turn__state=Turn.State.RUNNING)
+        rows = Event.objects.filter(session=session_id, seq__gt=after).exclude(replaced)
+        return stamped_rows(rows.order_by("seq"))
+
+    async def follow(self, session_id: str, after: int = 0) -> AsyncIterator[list[Stamped]]:
+        """Every event after ``after``, in order, once, in batches; for ever.
+
+        An empty batch says that nothing happened for ``SILENCE`` seconds. Deltas of turns that
+        ended long ago are gone from the log; their whole is there. No database connection is
+        held while waiting.
+        """
+        loop = asyncio.get_running_loop()
+        quiet_since = loop.time()
+        while True:
+            turn_log = self._running.get(session_id)
+            if turn_log is not None and turn_log.after(after) is not None:
+                async for batch in self._follow_here(turn_log, after):
+                    after = batch[-1].seq if batch else after
+                    yield batch
+                quiet_since = loop.time()
+                continue
+            with self.waiters.enrolled(session_id) as ring:
+                batch, running = await _read(session_id, after)
+                if not batch:
+                    await asyncio.wait({ring}, timeout=POLL_RUNNING if running else POLL_IDLE)
+            if batch or loop.time() - quiet_since >= SILENCE:
+                after, quiet_since = batch[-1].seq if batch else after, loop.time()
+                yield batch
+
+    async def _follow_here(self, turn_log: TurnLog, after: int) -> AsyncIterator[list[Stamped]]:
+        """From memory, until the turn has ended and all of it was given."""
+        position = turn_log.after(after) or 0
+        while True:
+            if position < len(turn_log.events):
+                batch = turn_log.events[position:]
+                position += len(batch)
+                yield batch
+            elif turn_log.closed:
+                return
+            else:
+                with self.waiters.enrolled(turn_log.session_id) as ring:
+                    rung, _ = await asyncio.wait({ring}, timeout=SILENCE)
+                if not rung:
+                    yield []
+
+
+def _read_rows(session_id: str, after: int) -> tuple[list[Stamped], bool]:
+    rows = Event.objects.filter(session=session_id, seq__gt=after).order_by("seq")
+    batch = stamped_rows(rows[:READ_AT_ONCE])
+    if not batch and settle_dead(session_id):
+        batch = stamped_rows(rows[:READ_AT_ONCE])
+    return batch, not batch and Turn.objects.running().filter(session=session_id).exists()
+
+
+_read = database_sync_to_async(_read_rows, thread_sensitive=False)
+
+log = EventLog()

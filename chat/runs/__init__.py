@@ -1,0 +1,170 @@
+"""Turns that run in this process: launched, kept alive, stopped, ended."""
+
+import asyncio
+import logging
+from contextvars import Context
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import DatabaseError
+
+from chat import conf
+from chat.agent import titles
+from chat.agent.run import Job, Tally, answer
+from chat.errors import CarrelError, Invalid
+from chat.events.leases import process_name
+from chat.events.log import LostTurn, TurnLog, log
+from chat.events.transcript import fold
+from chat.events.types import Stamped, Stop, Warning_
+from chat.events.writer import Ending
+from chat.models import Actor, Index, Session, Turn
+
+logger = logging.getLogger(__name__)
+
+RENEW_EVERY = 1.0  # seconds; also how soon a stop from another process is seen
+TURN_SECONDS = 900  # the longest an answer may take
+
+STOPPED = "Stopped."
+TOO_LONG = "The answer took too long and was ended. Ask for less at once, or try again."
+BROKEN = (
+    "Something went wrong in Carrel while answering. Try again; if it happens again, the server's "
+    "log tells the person who runs it why."
+)
+NO_INDEX = "None of the indexes can be searched. Choose others, or sync them first."
+ALL_WANTED = "Not all of the indexes can be searched, and this message asked for all of them."
+
+_tasks: dict[int, asyncio.Task[None]] = {}  # by turn
+_loop: asyncio.AbstractEventLoop | None = None
+_keeper: asyncio.Task[None] | None = None
+
+
+def launch(actor: Actor, turn: Turn, first: Stamped) -> None:
+    """Begin to answer a claimed turn. The task belongs to no request and outlives them all."""
+    global _loop, _keeper
+    _loop = asyncio.get_running_loop()
+    turn_log = log.open(turn, first)
+    # An empty context: the request's own must not keep its thread and connection.
+    task = _loop.create_task(_run(actor, turn, turn_log), context=Context())
+    _tasks[turn.pk] = task
+    task.add_done_callback(lambda _: _tasks.pop(turn.pk, None))
+    if _keeper is None or _keeper.done():
+        _keeper = _loop.create_task(_keep_leases(), context=Context())
+
+
+def request_stop(turn: Turn) -> None:
+    """Stop a turn, here at once, elsewhere when its process next looks. From any thread."""
+    Turn.objects.running().filter(pk=turn.pk).update(cancel_requested=True)
+    if turn.pk in _tasks and _loop is not None:
+        _loop.call_soon_threadsafe(_stop_here, turn.pk)
+
+
+def _stop_here(turn: int) -> None:
+    if task := _tasks.get(turn):
+        task.cancel()
+
+
+async def _run(actor: Actor, turn: Turn, turn_log: TurnLog) -> None:
+    started = asyncio.get_running_loop().time()
+    tally = Tally()
+    state, error = Turn.State.DONE, None
+    skipped: tuple[str, ...] = ()
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            job, warnings = await _prepare(actor, turn)
+            skipped = tuple(warnings)
+            for sentence in warnings.values():
+                turn_log.append(Warning_(sentence))
+            if skipped and (turn.require_all_indexes or not job.index_names):
+                raise Invalid(ALL_WANTED if job.index_names else NO_INDEX)
+            await answer(job, turn_log, tally)
+            await _entitle(job, turn)
+    except asyncio.CancelledError:
+        state, error = Turn.State.STOPPED, STOPPED
+    except TimeoutError:
+        state, error = Turn.State.FAILED, TOO_LONG
+    except CarrelError as exc:
+        logger.warning("turn failed turn=%s code=%s", turn.pk, exc.code)
+        state, error = Turn.State.FAILED, exc.message
+    except LostTurn:
+        state = None
+    except Exception:
+        logger.exception("turn broke turn=%s", turn.pk)
+        state, error = Turn.State.FAILED, BROKEN
+    seconds = asyncio.get_running_loop().time() - started
+    first = turn_log.first_text_at
+    usage = {
+        "duration_ms": round(seconds * 1000),
+        "total_input_tokens": tally.input_tokens,
+        "total_output_tokens": tally.output_tokens,
+        "turns": max(tally.rounds, 1),
+    }
+    if state is None or turn_log.lost:
+        logger.warning("turn lost to another process turn=%s", turn.pk)
+        turn_log.abandon()
+        return
+    stop = Stop(state == Turn.State.FAILED, error, usage, skipped or None)
+    ending = Ending(state, tally.rounds, None if first is None else round((first - started) * 1000))
+    await turn_log.finish(stop, ending)
+    logger.info(
+        "turn finished turn=%s state=%s rounds=%d seconds=%.2f",
+        turn.pk,
+        state,
+        tally.rounds,
+        seconds,
+    )
+
+
+def _read_job(actor: Actor, turn: Turn) -> tuple[Job, dict[str, str]]:
+    """The job, and by id a sentence on each index that was asked for but cannot be searched."""
+    earlier = [stamped for stamped in log.history(turn.session_id) if stamped.seq < turn.seq]
+    asked = Index.objects.visible_to(actor).queryable().filter(pk__in=turn.index_ids)
+    names = dict(asked.values_list("pk", "name"))
+    known = dict(Index.objects.visible_to(actor).values_list("pk", "name"))
+    warnings = {
+        index_id: f"The index “{known[index_id]}” was skipped: its first sync is not done yet."
+        if index_id in known
+        else f"The index {index_id} was skipped: it was deleted, or you may not use it any more."
+        for index_id in turn.index_ids
+        if index_id not in names
+    }
+    job = Job(
+        question=turn.events.get(seq=turn.seq).payload["content"],
+        transcript=fold(earlier),
+        index_names={pk: names[pk] for pk in turn.index_ids if pk in names},
+        model=conf.chat_model(turn.model),
+        context_tokens=settings.LLM_CONTEXT_TOKENS,
+    )
+    return job, warnings
+
+
+_prepare = database_sync_to_async(_read_job, thread_sensitive=False)
+
+
+async def _entitle(job: Job, turn: Turn) -> None:
+    """Give the session the model's own title, in its first turn and unless someone named it."""
+    if job.transcript.exchanges:
+        return
+    plain = titles.first_line(job.question)
+    title = await titles.from_model(job.model, job.question)
+    if title:
+        await Session.objects.filter(pk=turn.session_id, title=plain).aupdate(title=title)
+
+
+async def _keep_leases() -> None:
+    """Renew the leases of all that runs here, and see who asked for a stop elsewhere."""
+    while _tasks:
+        await asyncio.sleep(RENEW_EVERY)
+        try:
+            for turn in await _renew():
+                _stop_here(turn)
+        except DatabaseError:
+            logger.exception("leases not renewed")
+
+
+def _renew_leases() -> list[int]:
+    mine = Turn.objects.running().filter(lease_owner=process_name())
+    Turn.objects.renew(process_name())
+    return list(mine.filter(cancel_requested=True).values_list("pk", flat=True))
+
+
+_renew = database_sync_to_async(_renew_leases, thread_sensitive=False)
