@@ -12,6 +12,7 @@ from chat.retrieval.readers import Reading
 
 SIZE = (1000, 1200)  # characters: a chunk ends at the best boundary between the two
 OVERLAP = 200  # characters a chunk may repeat of the one before it
+_STRETCH = 50_000  # characters split at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,7 @@ def split(reading: Reading) -> list[Span]:
     table's header row, so that a cell can be told from another.
     """
     text = reading.text
-    splitter = (MarkdownSplitter if reading.is_markdown else TextSplitter)(SIZE, overlap=OVERLAP)
-    pieces = [(start, start + len(piece)) for start, piece in splitter.chunk_indices(text)]
+    pieces = list(_pieces(text, reading.is_markdown))
     headings = list(_headings(text)) if reading.is_markdown else []
     starts = [heading.start for heading in headings]
     return [
@@ -48,6 +48,25 @@ def split(reading: Reading) -> list[Span]:
         )
         for start, end in _glued(text, pieces, reading.is_markdown)
     ]
+
+
+def _pieces(text: str, is_markdown: bool) -> Iterator[tuple[int, int]]:
+    splitter = (MarkdownSplitter if is_markdown else TextSplitter)(SIZE, overlap=OVERLAP)
+    for start, end in _stretches(text):
+        for offset, piece in splitter.chunk_indices(text[start:end]):
+            yield start + offset, start + offset + len(piece)
+
+
+def _stretches(text: str) -> Iterator[tuple[int, int]]:
+    """The text in stretches that end where a block does: splitting takes their length squared."""
+    start = 0
+    while len(text) - start > _STRETCH:
+        latest = start + _STRETCH
+        cuts = (text.rfind(mark, start + _STRETCH // 2, latest) for mark in ("\n#", "\n\n", "\n"))
+        end = next((cut + 1 for cut in cuts if cut >= 0), latest)
+        yield start, end
+        start = end
+    yield start, len(text)
 
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
