@@ -27,15 +27,13 @@ class Command(BaseCommand):
 
     def handle(self, *, proxy_headers: bool, **options: Any) -> None:
         http_protocol.WebRequest = Request  # what daphne's factory makes; it has no other way in
-        forwarded = {
-            f"proxy_forwarded_{what}_header": f"X-Forwarded-{name}"
-            for what, name in (("address", "For"), ("port", "Port"), ("proto", "Proto"))
-        }
         WebServer(
             with_body_from_disk(import_string(settings.ASGI_APPLICATION)),
             endpoints=build_endpoint_description_strings(host=settings.HOST, port=settings.PORT),
             server_name="",
-            **(forwarded if proxy_headers else {}),
+            proxy_forwarded_address_header="X-Forwarded-For" if proxy_headers else None,
+            proxy_forwarded_port_header="X-Forwarded-Port" if proxy_headers else None,
+            proxy_forwarded_proto_header="X-Forwarded-Proto" if proxy_headers else None,
         ).run()
 
 

@@ -4,8 +4,8 @@ import asyncio
 from functools import cache
 
 from asgiref.sync import sync_to_async
-from channels.layers import get_channel_layer
-from django.db import connection
+from channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers
+from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, JsonResponse
@@ -35,7 +35,7 @@ async def readyz(request: HttpRequest) -> JsonResponse:
 
 def _database_trouble() -> str:
     try:
-        applied = MigrationRecorder(connection).applied_migrations()
+        applied = MigrationRecorder(connections["default"]).applied_migrations()
     except Exception as error:
         return f"The database does not answer ({type(error).__name__})."
     if _latest_migrations() - applied.keys():
@@ -52,7 +52,8 @@ def _latest_migrations() -> frozenset[tuple[str, str]]:
 async def _layer_trouble() -> str:
     try:
         # A message to a group nobody is in: it must reach the layer, and leaves nothing behind.
-        await asyncio.wait_for(get_channel_layer().group_send("readyz", {"type": "none"}), PATIENCE)
+        sent = channel_layers[DEFAULT_CHANNEL_LAYER].group_send("readyz", {"type": "none"})
+        await asyncio.wait_for(sent, PATIENCE)
     except Exception as error:
         return f"The channel layer does not answer ({type(error).__name__})."
     return ""

@@ -1,0 +1,88 @@
+"""What several admin pages have in common."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from chat.errors import CarrelError
+
+LIVE = ("deleted_at", admin.EmptyFieldListFilter)
+
+
+class ReadOnly(admin.ModelAdmin):
+    """For what is written by the machine alone."""
+
+    show_full_result_count = False  # these are the big tables
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class DeletesByAction(admin.ModelAdmin):
+    """For what has an action to delete it, which knows what else must happen."""
+
+    delete_action: ClassVar[Callable[[Any], None]]
+
+    def get_deleted_objects(
+        self, objs: Sequence[Model] | QuerySet[Model], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Only what was chosen. The usual page would list every chunk that hangs on it."""
+        names = [str(obj) for obj in objs]
+        return names, {str(self.opts.verbose_name_plural): len(names)}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        type(self).delete_action(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
+        for obj in queryset:
+            type(self).delete_action(obj)
+
+
+class FirstRows(admin.TabularInline):
+    """A look at what belongs to the page's object, however much that is; nothing to edit."""
+
+    shown = 50
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        parent = request.resolver_match.kwargs.get("object_id") if request.resolver_match else None
+        foreign_key = next(
+            field.name
+            for field in self.opts.get_fields()
+            if field.many_to_one and field.related_model is self.parent_model
+        )
+        first = rows.filter(**{foreign_key: parent}).values("pk")[: self.shown]
+        return rows.filter(pk__in=first)
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+def do_each(
+    request: HttpRequest, rows: Iterable[Any], verb: Callable[[Any], object], done: str
+) -> None:
+    """Do it to each row and say how it went; one that refuses does not stop the others."""
+    count = 0
+    for row in rows:
+        try:
+            verb(row)
+            count += 1
+        except CarrelError as error:
+            messages.warning(request, f"{row}: {error.message}")
+    if count:
+        messages.success(request, f"{done}: {count}.")

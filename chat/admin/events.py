@@ -1,0 +1,42 @@
+from typing import ClassVar
+
+from django.contrib import admin
+from django.utils.text import Truncator
+
+from chat.models import Event
+
+from .base import ReadOnly
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnly):
+    list_display: ClassVar = ["seq", "type", "session", "created_at", "what"]
+    list_filter: ClassVar = ["type", "created_at"]
+    list_select_related: ClassVar = ["session"]
+    search_fields: ClassVar = ["=session__id"]
+    ordering: ClassVar = ["-id"]
+    date_hierarchy = "created_at"
+
+    @admin.display(description="what")
+    def what(self, event: Event) -> str:
+        return summary(event)
+
+
+def summary(event: Event) -> str:
+    """One line that tells this event from its neighbours."""
+    payload = event.payload
+    match event.type:
+        case Event.Type.TOOL_CALL:
+            arguments = ", ".join(
+                f"{name}={value!r}" for name, value in payload["arguments"].items()
+            )
+            line = f"{payload['name']}({arguments})"
+        case Event.Type.TOOL_RESULT:
+            line = f"{payload['name']}: {payload['result']}"
+        case Event.Type.STOP:
+            usage = payload["usage"]
+            end = payload["error"] or "done"
+            line = f"{end} ({usage['turns']} rounds, {usage['duration_ms'] / 1000:.1f} s)"
+        case _:
+            line = payload["content"]
+    return Truncator(" ".join(line.split())).chars(200)

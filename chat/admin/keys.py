@@ -1,0 +1,66 @@
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from chat.models import APIKey
+
+
+class APIKeyForm(forms.ModelForm):
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        user, project = values.get("user"), values.get("project")
+        if user and project and not project.memberships.filter(user=user).exists():
+            self.add_error("user", f"{user} is not a member of {project}: the key would be no use.")
+        return values
+
+
+@admin.register(APIKey)
+class APIKeyAdmin(admin.ModelAdmin):
+    form = APIKeyForm
+    list_display: ClassVar = [
+        "name",
+        "prefix",
+        "user",
+        "project",
+        "opens",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+    ]
+    list_filter: ClassVar = [("revoked_at", admin.EmptyFieldListFilter), "project", "expires_at"]
+    list_select_related: ClassVar = ["user", "project"]
+    search_fields: ClassVar = ["name", "prefix", "user__username"]
+    autocomplete_fields: ClassVar = ["user", "project"]
+    date_hierarchy = "created_at"
+    actions: ClassVar = ["revoke"]
+
+    def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> list[str]:
+        asked = ["name", "user", "project", "expires_at"]
+        return [*asked, "revoked_at", *self.kept] if obj else asked
+
+    kept: ClassVar = ["prefix", "created_at", "last_used_at"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: APIKey | None = None) -> list[str]:
+        return ["user", "project", *self.kept] if obj else []
+
+    def save_model(self, request: HttpRequest, obj: APIKey, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        key, secret = APIKey.issue(obj.name, obj.user, obj.project, expires_at=obj.expires_at)
+        obj.pk, obj.prefix = key.pk, key.prefix
+        messages.warning(request, f"Copy the key now, it cannot be shown again: {secret}")
+
+    @admin.display(boolean=True)
+    def opens(self, key: APIKey) -> bool:
+        expired = key.expires_at is not None and key.expires_at <= timezone.now()
+        return key.revoked_at is None and not expired and key.user.is_active
+
+    @admin.action(description="Revoke selected keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, keys: QuerySet[APIKey]) -> None:
+        revoked = keys.filter(revoked_at=None).update(revoked_at=timezone.now())
+        messages.success(request, f"Revoked: {revoked}. They open nothing from now on.")

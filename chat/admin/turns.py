@@ -1,0 +1,45 @@
+from typing import ClassVar
+
+from asgiref.sync import async_to_sync
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from chat.actions.turns import cancel_turn
+from chat.models import BoundIndex, Session, Turn
+
+from .base import ReadOnly, do_each
+
+
+@admin.register(Turn)
+class TurnAdmin(ReadOnly):
+    list_display: ClassVar = [
+        "id",
+        "session",
+        "asked_by",
+        "state",
+        "model",
+        "created_at",
+        "first_text_ms",
+        "duration_ms",
+        "input_tokens",
+        "output_tokens",
+        "rounds",
+    ]
+    list_filter: ClassVar = ["state", "model", "created_at"]
+    list_select_related: ClassVar = ["session", "asked_by"]
+    search_fields: ClassVar = ["=session__id", "session__title", "asked_by__username", "error"]
+    date_hierarchy = "created_at"
+    actions: ClassVar = ["stop"]
+
+    @admin.action(description="Stop selected turns that are running", permissions=["view"])
+    def stop(self, request: HttpRequest, turns: QuerySet[Turn]) -> None:
+        sessions = Session.objects.filter(turns__in=turns.running()).distinct()
+        do_each(request, sessions, async_to_sync(cancel_turn), "Turns asked to stop")
+
+
+@admin.register(BoundIndex)
+class BoundIndexAdmin(ReadOnly):
+    list_display: ClassVar = ["session", "position", "index"]
+    list_select_related: ClassVar = ["session", "index"]
+    search_fields: ClassVar = ["=session__id", "index__name", "=index__id"]
