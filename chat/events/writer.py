@@ -12,7 +12,7 @@ from django.db import (
     DataError,
     IntegrityError,
     close_old_connections,
-    connection,
+    connections,
     transaction,
 )
 
@@ -61,7 +61,7 @@ class Writer:
         """Until all that was put is saved; the thread's connection is closed."""
         if self._task:
             await self._task
-        await asyncio.get_running_loop().run_in_executor(self._thread, connection.close)
+        await asyncio.get_running_loop().run_in_executor(self._thread, connections.close_all)
 
     def put(self, event: Event, ending: Ending | None = None) -> asyncio.Future[set[int]]:
         """Save this soon. The future gives the turns of its batch that were refused."""

@@ -1,0 +1,83 @@
+"""What the model is told."""
+
+from datetime import UTC, datetime
+
+from chat.agent import prompts
+from chat.agent.followups import search_text
+from chat.agent.titles import MAX_LENGTH, first_line
+from chat.events.transcript import Exchange, Transcript
+from chat.events.types import Text
+from chat.providers.base import Call, Excerpt
+
+
+def talked(*pairs: tuple[str, str]) -> Transcript:
+    return Transcript(
+        [
+            Exchange(number, number, question, datetime.now(UTC), [Text(answer)])
+            for number, (question, answer) in enumerate(pairs, 1)
+        ]
+    )
+
+
+def excerpt(number: int, length: int = 40) -> Excerpt:
+    return Excerpt(number, "handbook.md, page 2", "Setup › Models", "x" * length)
+
+
+def test_passages_are_shown_under_their_numbers_before_the_question():
+    *_, asked = prompts.opening("Why?", Transcript(), [excerpt(1)], ["Handbook"], 8_000)
+
+    assert "[1] handbook.md, page 2 — Setup › Models\nxxxx" in asked.content
+    assert asked.content.endswith("Question: Why?")
+    assert (asked.question, asked.excerpts) == ("Why?", (excerpt(1),))
+
+
+def test_passages_stop_where_their_share_of_the_context_ends_but_one_is_always_shown():
+    many = [excerpt(number, 4_000) for number in range(1, 9)]
+
+    shown = prompts.opening("Why?", Transcript(), many, [], 8_000)[-1].excerpts
+    least = prompts.opening("Why?", Transcript(), many, [], 10)[-1].excerpts
+
+    assert [one.number for one in shown] == [1, 2, 3]
+    assert [one.number for one in least] == [1]
+
+
+def test_history_keeps_the_newest_turns_that_fit_without_their_markers():
+    transcript = talked(("old " * 500, "old"), ("Who?", "Ada [1][2, 3]. Ada."), ("When?", "1843"))
+
+    messages = prompts.history(transcript, 100)
+
+    assert [message.content for message in messages] == ["Who?", "Ada. Ada.", "When?", "1843"]
+
+
+def test_results_of_a_round_are_answered_call_by_call_within_their_share():
+    calls = [Call("a", "read", {}), Call("b", "grep", {})]
+
+    said, *answers = prompts.round_messages("", calls, [{"content": "y" * 90_000}, {}], 8_000)
+
+    assert said.calls == tuple(calls)
+    assert [(message.role, message.call_id) for message in answers] == [
+        ("tool", "a"),
+        ("tool", "b"),
+    ]
+    assert len(answers[0].content) <= 3_200
+
+
+def test_a_question_that_leans_on_the_last_one_is_searched_with_its_words():
+    transcript = talked(("What was the revenue of Acme in 2022?", "12 M"))
+
+    assert search_text("And in 2023?", transcript) == "revenue acme 2022 And in 2023?"
+    assert search_text("How is it computed?", transcript).startswith("revenue acme 2022 ")
+
+
+def test_a_question_complete_in_itself_is_searched_as_it_is():
+    transcript = talked(("What was the revenue of Acme in 2022?", "12 M"))
+    question = "Which holidays does the Berlin office keep?"
+
+    assert search_text(question, transcript) == question
+    assert search_text("And in 2023?", Transcript()) == "And in 2023?"
+
+
+def test_a_title_is_one_clean_line_of_the_prompt():
+    assert first_line("\n\n  ## How do I\tstart?  \nSecond line") == "How do I start?"
+    assert first_line("word " * 60).endswith("word…")
+    assert len(first_line("word " * 60)) <= MAX_LENGTH
