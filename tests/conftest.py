@@ -1,0 +1,90 @@
+"""Fixtures for every room: a real server, a real browser, a real Redis."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+
+from tests import backends
+from tests.server import Server, free_port
+
+pytest_plugins = ["tests.stand_in.fixture"]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running Carrel on the embedded default, shared by all; leave it as you found it."""
+    with Server(tmp_path_factory.mktemp("carrel")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """``start_server(LLM_BASE_URL=...)``: one of the module's own, with these settings."""
+    with ExitStack() as running:
+        yield lambda **settings: running.enter_context(
+            Server(tmp_path_factory.mktemp("carrel"), **settings)
+        )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium, for the module only: Playwright keeps an event loop running in this thread as
+    long as it is open, and neither async tests nor the ORM work beside that."""
+    executable = backends.chromium()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, server: Server) -> StorageState:
+    """The cookies of the first admin on the shared server."""
+    context = browser.new_context(base_url=server.url)
+    page = context.new_page()
+    page.goto("/admin/login/")
+    page.fill("[name=username]", server.username)
+    page.fill("[name=password]", server.password)
+    page.click("[type=submit]")
+    page.wait_for_url("**/admin/")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server, signed_in: StorageState) -> Iterator[Page]:
+    """A page of the first admin on the shared server; ``page.goto("/")`` is enough."""
+    context = browser.new_context(base_url=server.url, storage_state=signed_in)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real and empty Redis."""
+    port = free_port()
+    process = start_redis(backends.redis(), port, tmp_path_factory.mktemp("redis"))
+    yield f"redis://127.0.0.1:{port}/0"
+    process.terminate()
+    process.wait(10)
+
+
+def start_redis(executable: str, port: int, data: Path) -> "subprocess.Popen[Any]":
+    log = data / "redis.log"
+    process = subprocess.Popen(
+        [executable, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--logfile", log],
+        cwd=data,
+    )
+    for _ in range(200):
+        if log.exists() and "Ready to accept connections" in log.read_text():
+            return process
+        time.sleep(0.05)
+    process.kill()
+    raise RuntimeError(f"redis-server did not start\n{log.read_text() if log.exists() else ''}")

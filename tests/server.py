@@ -1,0 +1,116 @@
+"""A whole Carrel to test from outside: real processes, data of its own, a free port."""
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 60.0  # seconds; for a busy machine, a server is up in three
+
+
+class Server:
+    """``Server(data, LLM_BASE_URL=...)`` prepares; ``start()`` runs web and worker.
+
+    ``url`` ends without a slash; ``api_key``, ``username`` and ``password`` are the first admin's.
+    What the processes said is in ``log()``.
+    """
+
+    def __init__(self, data: Path, **settings: str):
+        self.data = data
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
+            "DJANGO_SETTINGS_MODULE": "chatsite.settings",
+            "CARREL_DATA_DIR": str(data),
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            **settings,
+        }
+        self.manage("quickstart", "--no-serve")
+        self.username, self.password, self.api_key = read_sign_in(data / "first-sign-in.txt")
+
+    def __enter__(self) -> "Server":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def start(self, *names: str) -> None:
+        """Start ``web``, ``worker``, or both; returns when the web process answers."""
+        for name in names or ("web", "worker"):
+            with open(self.data / f"{name}.log", "ab") as log:
+                self.processes[name] = subprocess.Popen(
+                    manage(name), env=self.environment, cwd=ROOT, stdout=log, stderr=log
+                )
+        self.wait_until_up()
+
+    def stop(self, *names: str) -> None:
+        self._end(names, signal.SIGTERM)
+
+    def kill(self, *names: str) -> None:
+        """As a power cut would: the processes get no chance to tidy up."""
+        self._end(names, signal.SIGKILL)
+
+    def manage(self, *command: str) -> str:
+        """Run a management command to its end; answers what it printed."""
+        done = subprocess.run(
+            manage(*command), env=self.environment, cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def log(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.data.glob("*.log")))
+
+    def wait_until_up(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not answers(self.port):
+            assert self.processes["web"].poll() is None, self.log()
+            assert time.monotonic() < deadline, f"the web process does not answer\n{self.log()}"
+            time.sleep(0.05)
+
+    def _end(self, names: tuple[str, ...], how: int) -> None:
+        ending = [self.processes.pop(name) for name in names or tuple(self.processes)]
+        for process in ending:
+            process.send_signal(how)
+        for process in ending:
+            try:
+                process.wait(PATIENCE)
+            finally:
+                process.kill()
+
+
+def manage(*command: str) -> list[str]:
+    return [sys.executable, str(ROOT / "manage.py"), *command]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def read_sign_in(path: Path) -> tuple[Any, ...]:
+    """User name, password and API key, as quickstart wrote them down for a person."""
+    return tuple(re.findall(r"^ +(?:user name|password|API key) +(\S+)$", path.read_text(), re.M))

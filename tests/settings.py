@@ -1,0 +1,18 @@
+"""The installation's own settings, cut off from the installation: other data, no outside models."""
+
+import os
+import tempfile
+
+OURS = {"DEBUG", "HOST", "PORT", "SECRET_KEY", "ALLOWED_HOSTS", "BEHIND_HTTPS", "REDIS_URL"}
+for name in list(os.environ):
+    if name in OURS or name.startswith(("LLM_", "EMBEDDING_")):
+        del os.environ[name]
+os.environ["CARREL_DATA_DIR"] = tempfile.mkdtemp(prefix="carrel-tests-")
+
+from chatsite.settings import *  # noqa: E402, F403
+
+STATIC_ROOT.mkdir()  # noqa: F405  # nothing is collected into it
+STORAGES["staticfiles"] = {  # noqa: F405
+    "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # made to be quick

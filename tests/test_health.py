@@ -1,0 +1,44 @@
+"""/healthz and /readyz, as a load balancer and an orchestrator use them."""
+
+import pytest
+from django.db.migrations.recorder import MigrationRecorder
+
+
+async def test_a_process_that_is_up_says_so_without_asking_anyone(async_client):
+    answer = await async_client.get("/healthz")
+
+    assert answer.status_code == 200
+    assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_a_ready_installation_says_so(client):
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "reasons": []}
+
+
+@pytest.mark.django_db
+def test_a_missing_migration_is_named_as_the_reason(client):
+    MigrationRecorder.Migration.objects.filter(app="chat").delete()
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["reasons"] == ["Migrations are not applied: run manage.py migrate."]
+
+
+@pytest.mark.django_db
+def test_a_channel_layer_that_is_down_is_named_as_the_reason(client, settings):
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]},
+        }
+    }
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert "channel layer does not answer" in answer.json()["reasons"][0]
