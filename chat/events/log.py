@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from chat.models import Event, Turn
 
+from .bell import bell
 from .leases import row, settle_dead, stamped_rows
 from .types import Event as AnyEvent
 from .types import Stamped, Stop, TextDelta, ThinkingDelta
@@ -25,7 +26,7 @@ from .writer import Ending, Writer
 GATHER_FOR = 0.025  # seconds: after the first delta of a part, at most one event in this time
 SILENCE = 15.0  # seconds without an event before a follower is given an empty batch
 POLL_RUNNING = 0.25  # seconds between looks at a turn that runs in another process
-POLL_IDLE = 2.0  # ... and at a session in which nothing runs
+POLL_IDLE = 2.0  # ... and at a session in which nothing runs, or when the bell reaches us
 READ_AT_ONCE = 500  # rows
 
 
@@ -35,10 +36,11 @@ class Waiters:
     def __init__(self) -> None:
         self._futures: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
 
-    def wake(self, session_id: str) -> None:
-        for future in self._futures.pop(session_id, ()):
-            if not future.done():
-                future.set_result(None)
+    def wake(self, *session_ids: str) -> None:
+        for session_id in session_ids:
+            for future in self._futures.pop(session_id, ()):
+                if not future.done():
+                    future.set_result(None)
 
     @contextmanager
     def enrolled(self, session_id: str) -> Iterator[asyncio.Future[None]]:
@@ -157,11 +159,15 @@ class EventLog:
 
     def __init__(self) -> None:
         self.waiters = Waiters()
-        self.writer = Writer()
+        self.writer = Writer(self._on_commit)
         self._running: dict[str, TurnLog] = {}
+
+    def _on_commit(self, session_ids: list[str]) -> None:
+        bell.ring("new", session_ids)
 
     def open(self, turn: Turn, first: Stamped) -> TurnLog:
         """Begin writing a turn whose ``user_input`` is already saved."""
+        self._on_commit([turn.session_id])
         turn_log = TurnLog(self, turn, first)
         self._running[turn.session_id] = turn_log
         self.waiters.wake(turn.session_id)
@@ -189,6 +195,7 @@ class EventLog:
         ended long ago are gone from the log; their whole is there. No database connection is
         held while waiting.
         """
+        bell.listen()
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
         while True:
@@ -202,7 +209,8 @@ class EventLog:
             with self.waiters.enrolled(session_id) as ring:
                 batch, running = await _read(session_id, after)
                 if not batch:
-                    await asyncio.wait({ring}, timeout=POLL_RUNNING if running else POLL_IDLE)
+                    often = running and not bell.reaches_others
+                    await asyncio.wait({ring}, timeout=POLL_RUNNING if often else POLL_IDLE)
             if batch or loop.time() - quiet_since >= SILENCE:
                 after, quiet_since = batch[-1].seq if batch else after, loop.time()
                 yield batch
@@ -235,3 +243,4 @@ def _read_rows(session_id: str, after: int) -> tuple[list[Stamped], bool]:
 _read = database_sync_to_async(_read_rows, thread_sensitive=False)
 
 log = EventLog()
+bell.on("new", lambda session_ids: log.waiters.wake(*session_ids))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -50,7 +51,8 @@ class _Batch:
 class Writer:
     """Saves from one thread, with one connection; events keep their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_commit: Callable[[list[str]], None]) -> None:
+        self._on_commit = on_commit  # told the sessions that have new rows
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="event-writer")
         self._batch = _Batch()
         self._task: asyncio.Task[None] | None = None
@@ -90,6 +92,7 @@ class Writer:
             refused = await loop.run_in_executor(self._thread, _save_patiently, batch)
             if batch.saved and not batch.saved.done():
                 batch.saved.set_result(refused)
+            self._on_commit(list({event.session_id for event in batch.rows}))
 
 
 def _save_patiently(batch: _Batch) -> set[int]:

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextvars import Context
 
+from asgiref.sync import async_to_sync
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError
@@ -12,7 +14,8 @@ from chat import conf
 from chat.agent import titles
 from chat.agent.run import Job, Tally, answer
 from chat.errors import CarrelError, Invalid
-from chat.events.leases import process_name
+from chat.events.bell import bell
+from chat.events.leases import INTERRUPTED, process_name
 from chat.events.log import LostTurn, TurnLog, log
 from chat.events.transcript import fold
 from chat.events.types import Stamped, Stop, Warning_
@@ -24,6 +27,7 @@ logger = logging.getLogger(__name__)
 RENEW_EVERY = 1.0  # seconds; also how soon a stop from another process is seen
 TURN_SECONDS = 900  # the longest an answer may take
 
+SHUTDOWN = "shutdown"
 STOPPED = "Stopped."
 TOO_LONG = "The answer took too long and was ended. Ask for less at once, or try again."
 BROKEN = (
@@ -42,6 +46,7 @@ def launch(actor: Actor, turn: Turn, first: Stamped) -> None:
     """Begin to answer a claimed turn. The task belongs to no request and outlives them all."""
     global _loop, _keeper
     _loop = asyncio.get_running_loop()
+    bell.listen()
     turn_log = log.open(turn, first)
     # An empty context: the request's own must not keep its thread and connection.
     task = _loop.create_task(_run(actor, turn, turn_log), context=Context())
@@ -52,15 +57,32 @@ def launch(actor: Actor, turn: Turn, first: Stamped) -> None:
 
 
 def request_stop(turn: Turn) -> None:
-    """Stop a turn, here at once, elsewhere when its process next looks. From any thread."""
+    """Stop a turn wherever it runs: at once if the bell reaches its process. From any thread."""
     Turn.objects.running().filter(pk=turn.pk).update(cancel_requested=True)
     if turn.pk in _tasks and _loop is not None:
-        _loop.call_soon_threadsafe(_stop_here, turn.pk)
+        _loop.call_soon_threadsafe(_stop_here, [turn.pk])
+    else:
+        async_to_sync(bell.send)("stop", [turn.pk])
 
 
-def _stop_here(turn: int) -> None:
-    if task := _tasks.get(turn):
-        task.cancel()
+def _stop_here(turns: Sequence[int]) -> None:
+    for turn in turns:
+        if task := _tasks.get(turn):
+            task.cancel()
+
+
+bell.on("stop", _stop_here)
+
+
+async def drain(seconds: float) -> None:
+    """For a process about to end: give its turns so long, then break them off as interrupted."""
+    if _tasks:
+        await asyncio.wait(set(_tasks.values()), timeout=seconds)
+    for task in list(_tasks.values()):
+        task.cancel(SHUTDOWN)
+    if _tasks:
+        await asyncio.wait(set(_tasks.values()), timeout=5)
+    await log.writer.drain()
 
 
 async def _run(actor: Actor, turn: Turn, turn_log: TurnLog) -> None:
@@ -78,8 +100,11 @@ async def _run(actor: Actor, turn: Turn, turn_log: TurnLog) -> None:
                 raise Invalid(ALL_WANTED if job.index_names else NO_INDEX)
             await answer(job, turn_log, tally)
             await _entitle(job, turn)
-    except asyncio.CancelledError:
-        state, error = Turn.State.STOPPED, STOPPED
+    except asyncio.CancelledError as exc:
+        if SHUTDOWN in exc.args:
+            state, error = Turn.State.INTERRUPTED, INTERRUPTED
+        else:
+            state, error = Turn.State.STOPPED, STOPPED
     except TimeoutError:
         state, error = Turn.State.FAILED, TOO_LONG
     except CarrelError as exc:
@@ -102,7 +127,8 @@ async def _run(actor: Actor, turn: Turn, turn_log: TurnLog) -> None:
         logger.warning("turn lost to another process turn=%s", turn.pk)
         turn_log.abandon()
         return
-    stop = Stop(state == Turn.State.FAILED, error, usage, skipped or None)
+    failed = state in {Turn.State.FAILED, Turn.State.INTERRUPTED}
+    stop = Stop(failed, error, usage, skipped or None)
     ending = Ending(state, tally.rounds, None if first is None else round((first - started) * 1000))
     await turn_log.finish(stop, ending)
     logger.info(
@@ -155,8 +181,7 @@ async def _keep_leases() -> None:
     while _tasks:
         await asyncio.sleep(RENEW_EVERY)
         try:
-            for turn in await _renew():
-                _stop_here(turn)
+            _stop_here(await _renew())
         except DatabaseError:
             logger.exception("leases not renewed")
 

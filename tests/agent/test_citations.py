@@ -32,9 +32,9 @@ def test_a_number_that_was_never_shown_gets_no_citation():
 
 
 def test_several_numbers_in_one_marker_or_side_by_side_cite_the_same_claim():
-    assert claims("Oak is hard [1, 2][3] . Next [4]") == [
+    assert claims("Oak is hard [1, 2][3]. Next [4]") == [
         ("Oak is hard", [1, 2, 3]),
-        (". Next", [4]),
+        ("Next", [4]),
     ]
 
 
