@@ -6,6 +6,7 @@ from .files import Directory, DirectoryFile, File
 from .indexes import Index, Sync
 from .joining import join_default_project
 from .projects import ORGANIZATION_ID, Actor, APIKey, Membership, Project, Role
+from .requests import CreateOnce
 from .sessions import MAX_INDEXES, BoundIndex, Session, Turn
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Actor",
     "BoundIndex",
     "Chunk",
+    "CreateOnce",
     "Directory",
     "DirectoryFile",
     "Document",

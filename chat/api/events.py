@@ -1,0 +1,44 @@
+"""A session's events as server-sent events with JSON in them."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import cast
+
+from django.http import StreamingHttpResponse
+
+from chat.events import sse
+from chat.events.log import log
+from chat.events.types import Stamped, Stop, TextDelta, ThinkingDelta, to_wire
+
+# ASCII only: some clients end a line also at U+2028, U+0085 and the like.
+encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+def frame(stamped: Stamped) -> bytes:
+    kind = "delta" if isinstance(stamped.event, TextDelta | ThinkingDelta) else "message"
+    return sse.frame(encode(to_wire(stamped.event)), id=stamped.seq, event=kind)
+
+
+async def frames(session_id: str, after: int, until_stop: bool = False) -> AsyncIterator[bytes]:
+    """A session's events after one of them, for ever or to the next stop.
+
+    Whether anyone listens makes no difference to the turn.
+    """
+    if not until_stop:
+        yield sse.PING  # a quiet session, too, answers at once
+    following = cast(AsyncGenerator[list[Stamped]], log.follow(session_id, after=after))
+    async with aclosing(following) as batches:
+        async for batch in batches:
+            if not batch:
+                yield sse.PING
+            for stamped in batch:
+                yield frame(stamped)
+                if until_stop and isinstance(stamped.event, Stop):
+                    return
+
+
+def streaming(written: AsyncIterator[bytes]) -> StreamingHttpResponse:
+    return StreamingHttpResponse(
+        written, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS
+    )

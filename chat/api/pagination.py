@@ -1,0 +1,104 @@
+"""Lists in pages. A token remembers the last row's place, not a count of rows before it.
+
+So rows that come or go during a walk neither repeat nor hide those that were there before.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import orjson
+from django.core import signing
+from django.db.models import Model, Q, QuerySet
+from pydantic import BaseModel, Field
+
+from chat.errors import Invalid
+
+Item = TypeVar("Item")
+Row = TypeVar("Row", bound=Model)
+
+DEFAULT_SIZE = 50
+LARGEST_SIZE = 1000
+SALT = "chat.api.page"
+
+
+class Paging(BaseModel):
+    """What every list takes."""
+
+    page_size: int | None = Field(
+        None,
+        ge=1,
+        description=f"Default {DEFAULT_SIZE}; more than {LARGEST_SIZE} is reduced to it.",
+    )
+    page_token: str | None = Field(default=None, description="From the page before.")
+
+    @property
+    def size(self) -> int:
+        return min(self.page_size or DEFAULT_SIZE, LARGEST_SIZE)
+
+
+class Page(BaseModel, Generic[Item]):
+    items: list[Item]
+    next_page_token: str | None = Field(description="Null on the last page.")
+    total_size: int | None
+
+
+def paginate(
+    rows: QuerySet[Row],
+    order: Sequence[str],
+    paging: Paging,
+    show: Callable[[list[Row]], list[Item]],
+    where: str = "query",
+) -> Page[Item]:
+    """One page of the rows, ordered by these fields; the last must be unique.
+
+    Raises ``Invalid`` for a token that was not made here, or for another order.
+    """
+    total = rows.count()
+    if paging.page_token:
+        rows = rows.filter(_beyond(order, read_token(paging.page_token, ",".join(order), where)))
+    found = list(rows.order_by(*order)[: paging.size + 1])
+    shown, more = found[: paging.size], len(found) > paging.size
+    token = (
+        make_token([_value(shown[-1], name) for name in order], ",".join(order)) if more else None
+    )
+    return Page(items=show(shown), next_page_token=token, total_size=total)
+
+
+def _value(row: Model, name: str) -> Any:
+    return getattr(row, name.removeprefix("-"))
+
+
+def _beyond(order: Sequence[str], place: Sequence[Any]) -> Q:
+    """Rows after the place: greater in the first field, or equal there and greater in the next…"""
+    beyond, equal = Q(), Q()
+    for name, value in zip(order, place, strict=True):
+        field, way = name.removeprefix("-"), "lt" if name.startswith("-") else "gt"
+        beyond |= equal & Q(**{f"{field}__{way}": value})
+        equal &= Q(**{field: value})
+    return beyond
+
+
+def make_token(place: Any, of: str) -> str:
+    """An opaque token for a place in the list ``of``."""
+    return signing.dumps([of, place], salt=SALT, serializer=Serializer)
+
+
+def read_token(token: str, of: str, where: str = "query") -> Any:
+    """The place again. Raises ``Invalid`` unless the token was made here for the same list."""
+    try:
+        made_for, place = signing.loads(token, salt=SALT, serializer=Serializer)
+    except (signing.BadSignature, ValueError):
+        made_for = place = None
+    if made_for != of:
+        raise Invalid("Not a token from a page of this list.", "page_token", where=where)
+    return place
+
+
+class Serializer:
+    """JSON, with dates and ids as text."""
+
+    def dumps(self, obj: Any) -> bytes:
+        return orjson.dumps(obj)
+
+    def loads(self, data: bytes) -> Any:
+        return orjson.loads(data)

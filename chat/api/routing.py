@@ -1,0 +1,103 @@
+"""How an operation gets at its project and its rows."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from uuid import UUID
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from ninja import Router
+from ninja.params.models import Query as QueryPart
+from ninja.utils import contribute_operation_args
+from pydantic import BaseModel, Field
+
+from chat.errors import Forbidden, NotFound
+from chat.models import ORGANIZATION_ID, Actor, Project
+
+from .errors import DOCUMENTED
+
+Row = TypeVar("Row", bound=Model)
+
+
+class Request(HttpRequest):
+    """A request that came through a key, to a project the key opens."""
+
+    auth: Actor
+    project: Project
+
+
+class Scope(BaseModel):
+    project_id: UUID | None = Field(default=None, description="Left out: the key's own project.")
+    organization_id: UUID | None = Field(
+        default=None, description="Left out: this installation's only one."
+    )
+
+
+class ProjectRouter(Router):
+    """Its operations accept ``project_id`` and ``organization_id`` and find ``request.project``.
+
+    The project is looked up after the request was found well formed, before the operation runs.
+    """
+
+    def add_api_operation(
+        self,
+        path: str,
+        methods: list[str],
+        view_func: Callable,
+        *,
+        response: Any = None,
+        **rest: Any,
+    ) -> None:
+        success = response if isinstance(response, dict) else {200: response}
+        super().add_api_operation(
+            path, methods, in_project(view_func), response=success | DOCUMENTED, **rest
+        )
+
+
+def in_project(view: Callable) -> Callable:
+    @wraps(view)
+    def direct(request: Request, scope: Scope, **values: Any) -> Any:
+        request.project = project_of(request.auth, scope)
+        return view(request, **values)
+
+    @wraps(view)
+    async def waiting(request: Request, scope: Scope, **values: Any) -> Any:
+        request.project = await sync_to_async(project_of)(request.auth, scope)
+        return await view(request, **values)
+
+    scoped = waiting if iscoroutinefunction(view) else direct
+    contribute_operation_args(scoped, "scope", Scope, QueryPart(...))
+    return scoped
+
+
+def project_of(actor: Actor, scope: Scope) -> Project:
+    """The project a request is about. Raises ``NotFound`` for one that is not the caller's."""
+    if scope.organization_id not in (None, ORGANIZATION_ID):
+        raise NotFound("No such organization.")
+    own = actor.key.project_id if actor.key else None
+    project = Project.objects.visible_to(actor).filter(pk=scope.project_id or own).first()
+    if project is None:
+        raise NotFound("No such project.")
+    return project
+
+
+def find(rows: QuerySet[Row], pk: object) -> Row:
+    """The row, or ``NotFound``: worded alike for an id that is unknown, foreign or nonsense."""
+    missing = NotFound(f"No such {rows.model._meta.verbose_name}.")
+    if "\0" in str(pk):
+        raise missing
+    try:
+        return rows.get(pk=pk)
+    except (rows.model.DoesNotExist, ValidationError, ValueError) as exc:
+        raise missing from exc
+
+
+def find_editable(rows: QuerySet[Row], editable: QuerySet[Row], pk: object) -> Row:
+    """As ``find``; raises ``Forbidden`` for a row that may be read but not changed."""
+    row = find(rows, pk)
+    if not editable.filter(pk=row.pk).exists():
+        raise Forbidden(f"You may see this {rows.model._meta.verbose_name}, but not change it.")
+    return row

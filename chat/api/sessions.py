@@ -1,0 +1,283 @@
+"""Chat: sessions, and the stream of a turn."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from asgiref.sync import sync_to_async
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Query
+from pydantic import BaseModel, Field
+
+from chat.actions import sessions, turns
+from chat.errors import Settled
+from chat.events.log import log
+from chat.events.types import TextDelta, ThinkingDelta, Warning_, to_wire
+from chat.models import BoundIndex, Session, Turn
+
+from .events import frames, streaming
+from .idempotency import idempotent
+from .pagination import Page, Paging, paginate
+from .routing import ProjectRouter, Request, find, find_editable
+
+router = ProjectRouter(tags=["Chat"])
+
+Access = Literal["read_only", "query"]
+NOT_IN_HISTORY = (TextDelta, ThinkingDelta, Warning_)
+
+STREAM_EXAMPLE = """\
+id: 1
+event: message
+data: {"type":"user_input","content":"How do I connect Ollama?"}
+
+id: 2
+event: message
+data: {"type":"tool_call","call_id":"c1","name":"retrieve","arguments":{"query":"connect Ollama"}}
+
+id: 3
+event: message
+data: {"type":"tool_result","call_id":"c1","name":"retrieve","result":{},"image_attachment":null}
+
+id: 4
+event: delta
+data: {"type":"text_delta","content":"Set LLM_BASE_URL"}
+
+id: 5
+event: message
+data: {"type":"text","content":"Set LLM_BASE_URL","citations":[]}
+
+id: 6
+event: message
+data: {"type":"stop","is_error":false,"error":null,"usage":{"duration_ms":640,\
+"total_input_tokens":812,"total_output_tokens":5,"turns":1},"skipped_index_ids":null}
+
+"""
+EVENT_STREAM: dict[str, Any] = {
+    "responses": {
+        200: {
+            "description": "Server-sent events, each with one line of JSON.",
+            "content": {
+                "text/event-stream": {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}
+            },
+        }
+    }
+}
+
+
+class Job(BaseModel):
+    """The latest finished run."""
+
+    duration_ms: float | None
+    error: str | None
+    is_error: bool
+    total_input_tokens: int
+    total_output_tokens: int
+    turns: int
+    export_config_ids: list[str]
+
+    @classmethod
+    def of(cls, turn: Turn) -> Self:
+        return cls(
+            duration_ms=turn.duration_ms,
+            error=turn.error or None,
+            is_error=turn.state in (Turn.State.FAILED, Turn.State.INTERRUPTED),
+            total_input_tokens=turn.input_tokens,
+            total_output_tokens=turn.output_tokens,
+            turns=turn.rounds,
+            export_config_ids=turn.index_ids,
+        )
+
+
+class Summary(BaseModel):
+    session_id: str
+    generated_title: str | None
+    index_ids: list[str] | None = Field(description="Null for a session that is not bound.")
+    shared_access: Access = Field(description="What the session's link grants once it is shared.")
+    job_metadata: Job | None = Field(description="Null before the first run has ended.")
+    last_updated_at: datetime
+
+
+class Conversation(Summary):
+    events: list[dict[str, Any]] = Field(
+        description="What happened, oldest first, without deltas and warnings.",
+        examples=[[{"type": "user_input", "content": "How do I connect Ollama?"}]],
+    )
+
+
+class NewSession(BaseModel):
+    index_ids: list[str] | None = Field(
+        default=None,
+        description="Up to ten, locked by the first message. Null: each message names some.",
+    )
+    shared_access: Access | None = Field(default=None, description="Null: not shared.")
+
+
+UNBOUND = NewSession()
+
+
+class NewMessage(BaseModel):
+    index_ids: list[str] = Field(
+        description="Bound session: some of its indexes, `[]` for all. Else one to ten."
+    )
+    prompt: str = Field(examples=["How do I connect Ollama?"])
+    require_all_indexes: bool = Field(
+        default=False, description="End the turn with an error if one of them cannot be searched."
+    )
+
+
+class SessionChanges(BaseModel):
+    title: str | None = None
+    shared_access: Access | Literal["private"] | None = None
+    archived: bool | None = None
+    pinned: bool | None = None
+
+
+@router.post("", response=Summary, summary="Create a session")
+@idempotent
+def create_session(request: Request, new: NewSession = UNBOUND):
+    session = sessions.create_session(
+        request.auth,
+        request.project,
+        new.index_ids or None,
+        new.shared_access or Session.Sharing.PRIVATE,
+    )
+    return summary(session)
+
+
+@router.get("", response=Page[Summary], summary="List your sessions")
+def list_sessions(request: Request, paging: Query[Paging]):
+    """Most recently used first."""
+    rows = with_details(Session.objects.owned_by(request.auth).filter(project=request.project))
+    return paginate(rows, ["-last_used_at", "-id"], paging, summaries)
+
+
+@router.get("/{session_id}/summary", response=Summary, summary="Get a session's summary")
+def get_summary(request: Request, session_id: str):
+    return summary(readable(request, session_id))
+
+
+@router.get("/{session_id}", response=Conversation, summary="Get a session with its history")
+def get_session(request: Request, session_id: str):
+    session = readable(request, session_id)
+    events = [
+        to_wire(stamped.event)
+        for stamped in log.history(session.pk)
+        if not isinstance(stamped.event, NOT_IN_HISTORY)
+    ]
+    return Conversation(**summary(session).model_dump(), events=events)
+
+
+@router.patch("/{session_id}", response=Summary, summary="Rename, share, archive or pin")
+def update_session(request: Request, session_id: str, changes: SessionChanges):
+    """Ours: what is null or left out stays as it is."""
+    session = owned(request, session_id)
+    if changes.title is not None:
+        sessions.rename_session(session, changes.title)
+    if changes.shared_access is not None:
+        sessions.share_session(session, changes.shared_access)
+    marks = {"archived_at": changes.archived, "pinned_at": changes.pinned}
+    for field, wanted in marks.items():
+        if wanted is not None:
+            setattr(session, field, timezone.now() if wanted else None)
+            session.save(update_fields=[field])
+    return summary(session)
+
+
+@router.delete("/{session_id}", response={204: None}, summary="Delete a session")
+def delete_session(request: Request, session_id: str):
+    """Stops a running turn."""
+    sessions.delete_session(owned(request, session_id))
+
+
+@router.post(
+    "/{session_id}/messages/stream",
+    response={200: str},
+    openapi_extra=EVENT_STREAM,
+    summary="Ask, and stream the answer",
+)
+async def stream_message(request: Request, session_id: str, message: NewMessage):
+    """The turn goes on when the stream is left; the history has all of it afterwards."""
+    session = await sync_to_async(askable)(request, session_id)
+    turn = await turns.start_turn(
+        request.auth,
+        session,
+        message.prompt,
+        message.index_ids,
+        require_all_indexes=message.require_all_indexes,
+    )
+    return streaming(frames(session.pk, after=turn.seq - 1, until_stop=True))
+
+
+@router.post("/{session_id}/cancel", response=dict, summary="Stop the running turn")
+async def cancel_turn(request: Request, session_id: str):
+    """Ours. What was written so far stays."""
+    session = await sync_to_async(askable)(request, session_id)
+    if not await turns.cancel_turn(session):
+        raise Settled("No turn of this session is running.")
+    return {}
+
+
+class Following(BaseModel):
+    after: int = Field(default=0, ge=0, lt=2**63, description="The `id` of the last event seen.")
+
+
+@router.get(
+    "/{session_id}/events",
+    response={200: str},
+    openapi_extra=EVENT_STREAM,
+    summary="Follow a session",
+)
+async def follow_session(request: Request, session_id: str, query: Query[Following]):
+    """Ours. Never ends by itself; a `Last-Event-ID` header wins over `after`."""
+    session = await sync_to_async(readable)(request, session_id)
+    return streaming(frames(session.pk, after=last_seen(request, query.after)))
+
+
+def last_seen(request: HttpRequest, after: int) -> int:
+    given = request.headers.get("Last-Event-ID", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else after
+
+
+def readable(request: Request, session_id: str) -> Session:
+    return find(Session.objects.visible_to(request.auth), session_id)
+
+
+def askable(request: Request, session_id: str) -> Session:
+    rows = Session.objects.visible_to(request.auth).select_related("project")
+    return find_editable(rows, Session.objects.askable_by(request.auth), session_id)
+
+
+def owned(request: Request, session_id: str) -> Session:
+    rows = Session.objects.visible_to(request.auth)
+    return find_editable(rows, Session.objects.owned_by(request.auth), session_id)
+
+
+def with_details(rows: QuerySet[Session]) -> QuerySet[Session]:
+    """All that a summary shows, in as many queries for a page of sessions as for one."""
+    ended = Turn.objects.filter(session=OuterRef("pk")).exclude(finished_at=None)
+    latest = Subquery(ended.order_by("-seq").values("pk")[:1])
+    bound = Prefetch("bound_indexes", BoundIndex.objects.order_by("position"))
+    return rows.annotate(latest_turn=latest).prefetch_related(bound)
+
+
+def summary(session: Session) -> Summary:
+    return summaries(list(with_details(Session.objects.filter(pk=session.pk))))[0]
+
+
+def summaries(found: Sequence[Session]) -> list[Summary]:
+    latest = Turn.objects.in_bulk({s.latest_turn for s in found if s.latest_turn})
+    return [
+        Summary(
+            session_id=session.pk,
+            generated_title=session.title or None,
+            index_ids=[bound.index_id for bound in session.bound_indexes.all()]
+            if session.is_bound
+            else None,
+            shared_access="query" if session.sharing == Session.Sharing.QUERY else "read_only",
+            job_metadata=Job.of(latest[session.latest_turn]) if session.latest_turn else None,
+            last_updated_at=session.last_used_at,
+        )
+        for session in found
+    ]

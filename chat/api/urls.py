@@ -1,0 +1,53 @@
+"""Everything below ``/api/``. Whatever no route knows is answered here too, in JSON."""
+
+from django.urls import path, re_path
+from ninja import NinjaAPI
+from ninja.errors import ValidationErrorContext
+
+from . import directories, errors, files, indexes, projects, sessions
+from .auth import Key
+from .content import content
+from .json import ORJSON
+from .parsing import JSONParser
+
+DESCRIPTION = """\
+Documents in, passages and cited answers out. What LlamaCloud's Index V2 clients call is answered
+here in the same shapes; operations marked *ours* are additions.
+
+Every call needs an API key: `Authorization: Bearer crl-…`, made with `manage.py create_api_key` or
+in the admin. Lists come in pages: send `next_page_token` back as `page_token` until it is null.
+Repeating a create with the same `Idempotency-Key` header answers what the first one answered.
+Every answer carries an `X-Request-ID`.
+"""
+
+
+class API(NinjaAPI):
+    def validation_error_from_error_contexts(self, error_contexts: list[ValidationErrorContext]):
+        return errors.faults(error_contexts)
+
+    def get_openapi_operation_id(self, operation) -> str:
+        return operation.view_func.__name__
+
+
+api = API(
+    title="Carrel",
+    version="1",
+    description=DESCRIPTION,
+    urls_namespace="api",
+    auth=Key(),
+    renderer=ORJSON(),
+    parser=JSONParser(),
+)
+errors.install(api)
+api.add_router("/v1/projects", projects.v1)
+api.add_router("/v2/projects", projects.v2)
+api.add_router("/v1/beta/files", files.router)
+api.add_router("/v1/beta/directories", directories.router)
+api.add_router("/v1/indexes", indexes.router)
+api.add_router("/v1/chat", sessions.router)
+
+urlpatterns = [
+    path("v1/content/<str:token>", content, name="api-content"),
+    path("", api.urls),
+    re_path(r"^(?P<path>.*)$", errors.no_such_route),
+]

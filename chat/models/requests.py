@@ -1,0 +1,28 @@
+"""What the API remembers of requests."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from .projects import APIKey
+
+
+class CreateOnce(models.Model):
+    """A create that carried an ``Idempotency-Key``, and what it answered once it was done."""
+
+    key = models.ForeignKey(APIKey, models.CASCADE, related_name="+")
+    name = models.CharField(max_length=255)
+    route = models.TextField()  # method and path
+    answer = models.JSONField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "create with an idempotency key"
+        verbose_name_plural = "creates with an idempotency key"
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="create_once_by_age")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["key", "name", "route"], name="create_happens_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.route} {self.name}"
