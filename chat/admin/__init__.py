@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from . import documents, events, files, indexes, keys, projects
+from . import documents, events, files, indexes, keys, projects, sessions, turns
 
-__all__ = ["documents", "events", "files", "indexes", "keys", "projects"]
+__all__ = ["documents", "events", "files", "indexes", "keys", "projects", "sessions", "turns"]
 
 admin.site.site_header = "Carrel"
 admin.site.site_title = "Carrel"

@@ -1,5 +1,6 @@
 """``manage.py web``: the web process, which is daphne with request bodies kept out of memory."""
 
+import asyncio
 import io
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable
@@ -11,8 +12,12 @@ from daphne.endpoints import build_endpoint_description_strings
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils.module_loading import import_string
+from twisted.internet.defer import Deferred
+
+from chat import runs
 
 BODY_CHUNK = 256 * 1024  # bytes
+GRACE = 5.0  # seconds that running turns have to finish once the process is told to stop
 
 
 class Command(BaseCommand):
@@ -58,6 +63,11 @@ class WebServer(Server):
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         scope["carrel.body"] = getattr(protocol, "body", None)
         return super().create_application(protocol, scope)
+
+    def kill_all_applications(self) -> Any:
+        """Runs end first, so that whoever follows one still sees how it ended."""
+        drained = Deferred.fromFuture(asyncio.ensure_future(runs.drain(GRACE)))
+        return drained.addBoth(lambda _: super(WebServer, self).kill_all_applications())
 
 
 Message = dict[str, Any]
