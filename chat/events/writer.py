@@ -32,7 +32,6 @@ class Ending:
     """How a turn ends, to be saved in the same transaction as its stop."""
 
     state: str
-    rounds: int = 0
     first_text_ms: int | None = None
 
 
@@ -139,7 +138,7 @@ def _end_turn(stop: Event, ending: Ending) -> None:
     usage = stop.payload["usage"]
     Turn.objects.filter(pk=stop.turn_id).update(
         state=ending.state,
-        rounds=ending.rounds,
+        rounds=usage["turns"],
         first_text_ms=ending.first_text_ms,
         finished_at=stop.created_at,
         duration_ms=int(usage["duration_ms"]),

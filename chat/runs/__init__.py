@@ -129,7 +129,7 @@ async def _run(actor: Actor, turn: Turn, turn_log: TurnLog) -> None:
         return
     failed = state in {Turn.State.FAILED, Turn.State.INTERRUPTED}
     stop = Stop(failed, error, usage, skipped or None)
-    ending = Ending(state, tally.rounds, None if first is None else round((first - started) * 1000))
+    ending = Ending(state, None if first is None else round((first - started) * 1000))
     await turn_log.finish(stop, ending)
     logger.info(
         "turn finished turn=%s state=%s rounds=%d seconds=%.2f",

@@ -71,7 +71,7 @@ async def test_a_follower_sees_what_is_saved(session):
         turn_log.gather(TextDelta(word))
         await asyncio.sleep(0.03)
     turn_log.append(Text("The reading room"))
-    await turn_log.finish(STOP, Ending(Turn.State.DONE, 1))
+    await turn_log.finish(STOP, Ending(Turn.State.DONE))
 
     seen = await follower
     assert seen == await asyncio.to_thread(rows, session)
@@ -88,7 +88,7 @@ async def test_the_first_delta_goes_out_alone_and_later_ones_are_gathered(sessio
 
     for word in ("a", "b", "c", "d"):
         turn_log.gather(TextDelta(word))
-    await turn_log.finish(STOP, Ending(Turn.State.DONE, 1))
+    await turn_log.finish(STOP, Ending(Turn.State.DONE))
 
     contents = [s.event.content for s in turn_log.events if isinstance(s.event, TextDelta)]
     assert contents == ["a", "bcd"]
@@ -100,7 +100,7 @@ async def test_thinking_and_text_are_not_gathered_into_each_other(session):
 
     for delta in (ThinkingDelta("hm"), ThinkingDelta("m"), TextDelta("So"), TextDelta(" it")):
         turn_log.gather(delta)
-    await turn_log.finish(STOP, Ending(Turn.State.DONE, 1))
+    await turn_log.finish(STOP, Ending(Turn.State.DONE))
 
     deltas = [s.event for s in turn_log.events[1:-1]]
     assert "".join(d.content for d in deltas if isinstance(d, ThinkingDelta)) == "hmm"
@@ -119,7 +119,7 @@ async def test_resuming_anywhere_gives_the_rest_once_and_in_order(session, joins
         await asyncio.sleep(0.03)
     late = asyncio.create_task(follow_to_stop(log, session, joins_after))
     turn_log.append(Text("onetwothree"))
-    await turn_log.finish(STOP, Ending(Turn.State.DONE, 1))
+    await turn_log.finish(STOP, Ending(Turn.State.DONE))
 
     seen = await late
 
@@ -136,7 +136,7 @@ async def test_another_process_reads_the_same_events_from_rows(session):
     turn_log.gather(TextDelta("Hello"))
     await asyncio.sleep(0.1)
     turn_log.append(Text("Hello"))
-    await turn_log.finish(STOP, Ending(Turn.State.DONE, 1))
+    await turn_log.finish(STOP, Ending(Turn.State.DONE))
 
     assert await asyncio.wait_for(follower, 5) == turn_log.events
 
@@ -144,12 +144,12 @@ async def test_another_process_reads_the_same_events_from_rows(session):
 async def test_a_second_turn_follows_the_first_in_the_same_stream(session):
     log = EventLog()
     first = await begin_here(log, session)
-    await first.finish(STOP, Ending(Turn.State.DONE, 1))
+    await first.finish(STOP, Ending(Turn.State.DONE))
     stream = log.follow(session.pk)
     seen = [*await anext(stream)]
 
     second = await begin_here(log, session, seq=first.events[-1].seq + 1)
-    await second.finish(STOP, Ending(Turn.State.DONE, 1))
+    await second.finish(STOP, Ending(Turn.State.DONE))
     while len(seen) < 4:
         seen += await anext(stream)
 
@@ -163,7 +163,7 @@ async def test_history_leaves_out_the_deltas_of_ended_turns(session):
     turn_log = await begin_here(log, session)
     turn_log.gather(TextDelta("Hi"))
     turn_log.append(Text("Hi"))
-    await turn_log.finish(STOP, Ending(Turn.State.DONE, 1))
+    await turn_log.finish(STOP, Ending(Turn.State.DONE))
 
     history = await asyncio.to_thread(log.history, session.pk)
 
