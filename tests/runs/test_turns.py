@@ -1,0 +1,324 @@
+"""A turn in this process, from prompt to stop, with the stand-in as the model."""
+
+import asyncio
+
+import pytest
+from asgiref.sync import sync_to_async
+
+from chat.actions.sessions import delete_session
+from chat.actions.turns import BUSY, LOCKED, cancel_turn, start_turn
+from chat.errors import Conflict, Invalid, NotFound, Settled
+from chat.events.log import log
+from chat.events.types import Stamped, Stop, Text, ToolCall, ToolResult
+from chat.models import Actor, Event, Session, Turn
+from chat.runs import ALL_WANTED, NO_INDEX, STOPPED
+from tests.factories import make_actor, make_index, make_session
+
+from .conftest import to_stop
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def types(events: list[Stamped]) -> list[str]:
+    """Event types in order, runs of deltas told once."""
+    found = [stamped.event.type for stamped in events]
+    return [kind for at, kind in enumerate(found) if at == 0 or found[at - 1] != kind]
+
+
+def last(events: list[Stamped], kind: type):
+    return [stamped.event for stamped in events if isinstance(stamped.event, kind)][-1]
+
+
+async def test_a_turn_retrieves_then_answers_and_cites(ask, model):
+    model.say(text="The lamps are green [1]. Also [9].")
+
+    events = await ask("What colour are the lamps?")
+
+    assert types(events) == [
+        "user_input",
+        "tool_call",
+        "tool_result",
+        "text_delta",
+        "text",
+        "stop",
+    ]
+    text = last(events, Text)
+    deltas = [s.event.content for s in events if s.event.type == "text_delta"]
+    assert "".join(deltas) == text.content == "The lamps are green [1]. Also [9]."
+    assert [(c["number"], c["file_name"], c["check"]) for c in text.citations] == [
+        (1, "rules.md", "near")
+    ]
+    stop = last(events, Stop)
+    assert (stop.is_error, stop.error, stop.usage["turns"]) == (False, None, 1)
+    assert stop.usage["total_output_tokens"] > 0
+
+
+async def test_the_model_is_shown_the_passages_and_the_tools(ask, model):
+    await ask("What colour are the lamps?")
+
+    (body, *_) = model.bodies
+    assert "[1] rules.md\nThe reading room opens at nine." in body["messages"][-1]["content"]
+    assert [tool["function"]["name"] for tool in body["tools"]] == [
+        "retrieve",
+        "find",
+        "grep",
+        "read",
+    ]
+
+
+async def test_tool_calls_are_done_side_by_side_and_told_to_the_model(ask, model, index):
+    file_id = (await index.documents.afirst()).directory_file_id
+    place = {"index_id": index.pk, "file_id": file_id}
+    model.say(
+        {
+            "calls": [
+                {"name": "grep", "arguments": {**place, "pattern": "g.een"}},
+                {"name": "read", "arguments": {**place, "offset": 4, "max_length": 12}},
+                {"name": "find", "arguments": {"index_id": index.pk, "file_name_contains": "RUL"}},
+            ],
+            "fragment": 3,
+        },
+        {"text": "Green [2]."},
+    )
+
+    events = await ask("What colour are the lamps?")
+
+    results = [s.event for s in events if isinstance(s.event, ToolResult)]
+    assert [result.name for result in results] == ["retrieve", "grep", "read", "find"]
+    assert results[1].result["items"][0]["content"].count("green") == 1
+    assert results[2].result["content"] == "reading room"
+    assert results[3].result["items"] == [{"file_id": file_id, "file_name": "rules.md"}]
+    assert last(events, Stop).usage["turns"] == 2
+    told = [m for m in model.bodies[1]["messages"] if m["role"] == "tool"]
+    assert [m["tool_call_id"] for m in told] == ["call_0", "call_1", "call_2"]
+
+
+@pytest.mark.parametrize(
+    "call, complaint",
+    [
+        ({"name": "delete_everything", "arguments": {}}, "There is no tool"),
+        ({"name": "retrieve", "arguments": "{oops"}, "not a JSON object"),
+        ({"name": "retrieve", "arguments": {}}, "query is missing"),
+        ({"name": "retrieve", "arguments": {"query": 7}}, "must be of type string"),
+        ({"name": "retrieve", "arguments": {"query": "x", "index_ids": ["idx-1"]}}, "not an index"),
+        ({"name": "read", "arguments": {"index_id": "INDEX", "file_id": "dfl-1"}}, "no file dfl-1"),
+        (
+            {
+                "name": "grep",
+                "arguments": {"index_id": "INDEX", "file_id": "FILE", "pattern": "("},
+            },
+            "pattern cannot be used",
+        ),
+    ],
+    ids=["name", "json", "missing", "kind", "foreign index", "unknown file", "pattern"],
+)
+async def test_a_bad_call_is_told_to_the_model_which_goes_on(ask, model, index, call, complaint):
+    file_id = (await index.documents.afirst()).directory_file_id
+    arguments = call["arguments"]
+    if isinstance(arguments, dict):
+        names = {"INDEX": index.pk, "FILE": file_id}
+        arguments = {
+            key: names.get(value, value) if isinstance(value, str) else value
+            for key, value in arguments.items()
+        }
+    model.say({"calls": [{**call, "arguments": arguments}]}, {"text": "Sorry."})
+
+    events = await ask("What colour are the lamps?")
+
+    assert complaint in last(events, ToolResult).result["error"]
+    assert last(events, Text).content == "Sorry."
+    assert not last(events, Stop).is_error
+
+
+async def test_a_model_that_only_calls_tools_is_made_to_answer_in_the_end(ask, model):
+    model.say(calls=[{"name": "retrieve", "arguments": {"query": "again"}}], when="Rules")
+    for _ in range(8):
+        model.say(calls=[{"name": "retrieve", "arguments": {"query": "again"}}])
+
+    events = await ask("What colour are the lamps?")
+
+    assert len([s for s in events if isinstance(s.event, ToolCall)]) <= 1 + 6
+    assert "tools" not in model.bodies[5]
+    assert events[-1].event.type == "stop"
+
+
+@pytest.mark.parametrize(
+    "reply, said, complaint",
+    [
+        ({"text": "The reading room", "fault": "cut", "after": 2}, True, "closed the connection"),
+        ({"status": 401}, False, "LLM_API_KEY"),
+        ({"status": 404}, False, "LLM_MODEL"),
+        ({"text": "Half of it", "fault": "silent_middle", "after": 2}, True, ""),
+        ({"text": ""}, False, "without a word"),
+    ],
+    ids=["cut", "key", "model", "silence", "nothing"],
+)
+async def test_a_failing_model_ends_the_turn_with_what_was_written(
+    ask, model, reply, said, complaint
+):
+    model.say(**reply, again=True)
+
+    events = await ask("What colour are the lamps?")
+
+    stop = last(events, Stop)
+    assert stop.is_error and complaint in stop.error and stop.error.endswith(".")
+    assert ("text" in types(events)) is said
+    if said:
+        deltas = [s.event.content for s in events if s.event.type == "text_delta"]
+        assert last(events, Text).content == "".join(deltas) != ""
+    turn = await Turn.objects.aget()
+    assert (turn.state, turn.error) == ("failed", stop.error)
+
+
+async def test_stopping_keeps_what_was_written_and_closes_the_request(session, model):
+    model.say(tokens=500, rate=50)
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+    turn = await start_turn(actor, session, "Go on")
+    async for batch in log.follow(session.pk, turn.seq):
+        if any(s.event.type == "text_delta" for s in batch):
+            break
+
+    assert await cancel_turn(session)
+
+    events = await to_stop(session, turn.seq - 1)
+    stop = last(events, Stop)
+    assert (stop.is_error, stop.error) == (False, STOPPED)
+    assert last(events, Text).content.startswith("t000000")
+    await asyncio.to_thread(model.wait_until, open=0, left=1)
+    assert (await Turn.objects.aget()).state == "stopped"
+    assert not await cancel_turn(session)
+
+
+async def test_a_second_prompt_meanwhile_is_refused_and_leaves_no_trace(session, ask, model):
+    model.say(tokens=50, rate=50)
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+    turn = await start_turn(actor, session, "Go on")
+
+    with pytest.raises(Conflict, match=BUSY[:20]):
+        await start_turn(actor, session, "And now?")
+
+    assert await Event.objects.filter(type="user_input").acount() == 1
+    await cancel_turn(session)
+    await to_stop(session, turn.seq)
+    assert types(await ask("And now?"))[-1] == "stop"
+
+
+async def test_two_prompts_at_the_same_moment_start_one_turn(session, model):
+    model.say(tokens=50, rate=50, again=True)
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+
+    results = await asyncio.gather(
+        *(start_turn(actor, session, "Go") for _ in range(5)), return_exceptions=True
+    )
+
+    started = [result for result in results if isinstance(result, Turn)]
+    assert len(started) == 1
+    assert all(isinstance(r, Conflict) for r in results if r not in started)
+    await cancel_turn(session)
+    await to_stop(session, started[0].seq)
+
+
+async def test_a_bound_session_searches_no_other_index(session, ask, model):
+    other = await sync_to_async(make_index)("Other")
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+
+    with pytest.raises(Settled, match=LOCKED[:20]):
+        await start_turn(actor, session, "Why?", [other.pk])
+
+    assert not await Turn.objects.aexists()
+
+
+async def test_an_unbound_session_must_name_an_index_that_is_there(index):
+    session = await sync_to_async(make_session)()
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+    foreign = await sync_to_async(make_actor)()
+
+    with pytest.raises(Invalid):
+        await start_turn(actor, session, "Why?", [])
+    with pytest.raises(Invalid, match="twice"):
+        await start_turn(actor, session, "Why?", [index.pk, index.pk])
+    with pytest.raises(NotFound):
+        await start_turn(actor, session, "Why?", ["idx-unknown"])
+
+    assert foreign.person != actor.person
+    assert not await Turn.objects.aexists()
+
+
+@pytest.mark.parametrize("prompt", ["", " \n ", "a\0b", "\ud800", "x" * 32_001])
+async def test_a_prompt_that_cannot_be_asked_is_refused(session, prompt):
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+
+    with pytest.raises(Invalid):
+        await start_turn(actor, session, prompt)
+
+    assert not await Event.objects.aexists()
+
+
+async def test_an_index_that_cannot_be_searched_is_skipped_with_a_warning(model, index):
+    fresh = await sync_to_async(make_index)("Fresh", synced=False)
+    session = await sync_to_async(make_session)(indexes=(index, fresh))
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+
+    turn = await start_turn(actor, session, "What colour are the lamps?")
+    events = await to_stop(session, turn.seq - 1)
+
+    assert types(events)[:3] == ["user_input", "warning", "tool_call"]
+    assert "“Fresh” was skipped" in events[1].event.content
+    assert last(events, Stop).skipped_index_ids == (fresh.pk,)
+    assert not last(events, Stop).is_error
+
+
+@pytest.mark.parametrize("every", [True, False])
+async def test_a_turn_that_wants_all_indexes_or_has_none_ends_in_an_error(model, index, every):
+    fresh = await sync_to_async(make_index)("Fresh", synced=False)
+    indexes = (index, fresh) if every else (fresh,)
+    session = await sync_to_async(make_session)(indexes=indexes)
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+
+    turn = await start_turn(actor, session, "Why?", require_all_indexes=every)
+    events = await to_stop(session, turn.seq - 1)
+
+    stop = last(events, Stop)
+    assert (stop.is_error, stop.error) == (True, ALL_WANTED if every else NO_INDEX)
+    assert stop.skipped_index_ids == (fresh.pk,)
+
+
+async def test_the_next_prompt_knows_the_conversation(ask, model):
+    model.say({"text": "At nine [1]."}, {"text": "Green."})
+    await ask("When does the reading room open in the morning?")
+    model.forget()
+
+    await ask("Which colour do the lamps of the reading room have?")
+
+    messages = model.bodies[0]["messages"]
+    assert [m["role"] for m in messages] == ["system", "user", "assistant", "user"]
+    assert messages[2]["content"] == "At nine."
+
+
+async def test_a_session_takes_its_title_from_its_first_prompt_and_keeps_it(session, ask, model):
+    await ask("When does it open?")
+    await ask("Which colour do the lamps of the reading room have?")
+
+    await session.arefresh_from_db()
+
+    assert session.title == "When does it open?"
+
+
+async def test_a_long_first_prompt_gets_the_model_s_title(session, ask, model):
+    await ask("I would like to know in detail when the reading room opens in the morning. " * 3)
+
+    await session.arefresh_from_db()
+
+    assert session.title == "About I would like to know"
+
+
+async def test_deleting_a_session_stops_its_turn(session, model):
+    model.say(tokens=500, rate=50)
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+    turn = await start_turn(actor, session, "Go on")
+
+    await sync_to_async(delete_session, thread_sensitive=False)(session)
+
+    await to_stop(session, turn.seq)
+    assert (await Turn.objects.aget()).state == "stopped"
+    assert not await sync_to_async(Session.objects.visible_to(actor).exists)()
