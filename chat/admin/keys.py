@@ -6,7 +6,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from chat.models import APIKey
+from chat.models import APIKey, CreateOnce
+
+from .base import ReadOnly
 
 
 class APIKeyForm(forms.ModelForm):
@@ -64,3 +66,11 @@ class APIKeyAdmin(admin.ModelAdmin):
     def revoke(self, request: HttpRequest, keys: QuerySet[APIKey]) -> None:
         revoked = keys.filter(revoked_at=None).update(revoked_at=timezone.now())
         messages.success(request, f"Revoked: {revoked}. They open nothing from now on.")
+
+
+@admin.register(CreateOnce)
+class CreateOnceAdmin(ReadOnly):
+    list_display: ClassVar = ["route", "name", "key", "created_at"]
+    list_select_related: ClassVar = ["key"]
+    search_fields: ClassVar = ["name", "route", "key__name"]
+    date_hierarchy = "created_at"

@@ -1,13 +1,12 @@
 """``manage.py quickstart``: from an empty database to a running Carrel, as often as one likes."""
 
 import hashlib
-import http.client
+import json
 import os
 import socket
+import subprocess
 import sys
-import time
 from argparse import ArgumentParser
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,8 @@ from django.db import connection, transaction
 from django.utils.crypto import get_random_string
 
 from chat.actions.handbook import add_handbook
-from chat.management.processes import Ended, Family
-from chat.models import Actor, APIKey, Project, Sync
-
-START_PATIENCE = 60.0  # seconds
+from chat.management import processes
+from chat.models import Actor, APIKey, Project
 
 
 class Command(BaseCommand):
@@ -36,10 +33,9 @@ class Command(BaseCommand):
         if not no_serve:
             check_port()
         self.prepare()
-        if no_serve:
-            self.stdout.write(f"Carrel is prepared.\n{self.sign_in}")
-        else:
-            self.serve()
+        if not no_serve:
+            self.say("Starting the web and the worker process ...")
+            serve()
 
     def prepare(self) -> None:
         self.say("Preparing the database and the pages ...")
@@ -47,29 +43,10 @@ class Command(BaseCommand):
         if not settings.DEBUG:  # then they are served from where they were written
             collect_static_files()
         sign_in = create_first_admin()
-        self.is_first_run = bool(sign_in)
-        self.sign_in = sign_in or remembered_sign_in()
-
-    def serve(self) -> None:
-        """Raises ``CommandError`` when a process ends that should not."""
-        family = Family()
-        family.stop_on_signals()
-        try:
-            self.say("Starting the web and the worker process ...")
-            family.start({name: manage(*command) for name, command in commands().items()})
-            wait_until(family, answers)
-            if self.is_first_run:
-                self.say("Reading the handbook ...")
-                wait_until(family, handbook_is_read)
-            connection.close()
-            if not family.stopping.is_set():
-                self.say(f"\nCarrel is running at {url()}\n\n{self.sign_in}\nStop it with Ctrl-C.")
-            family.wait()
-            self.say("\nStopping ...")
-        except Ended as ended:
-            raise CommandError(explain(*ended.args)) from ended
-        finally:
-            family.stop()
+        if sign_in:
+            self.say("Reading the handbook ...")
+            subprocess.run(manage("worker", "--batch"), check=False)  # noqa: S603
+        self.say(f"\n{sign_in or remembered_sign_in()}\n")
 
     def say(self, text: str) -> None:
         self.stdout.write(text)
@@ -143,9 +120,8 @@ def keep(sign_in: str) -> None:
 def remembered_sign_in() -> str:
     where = f", kept in {shown(sign_in_file())}" if sign_in_file().exists() else ""
     return (
-        f"Sign in as on the first run{where}.\n"
-        f"A forgotten password is replaced with: {shown(sys.executable)} manage.py changepassword"
-        " admin"
+        f"Sign in as on the first run{where}. A forgotten password is replaced with:\n"
+        f"  {shown(sys.executable)} manage.py changepassword admin"
     )
 
 
@@ -154,52 +130,16 @@ def shown(path: str | Path) -> str:
     return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else str(path)
 
 
-def commands() -> dict[str, tuple[str, ...]]:
-    """The children, by name. With DEBUG both reload when code changes."""
+def serve() -> None:
+    """Become the program that runs web and worker. With DEBUG both reload when code changes."""
     address = f"{settings.HOST}:{settings.PORT}"
-    web = ("runserver", address) if settings.DEBUG else ("web",)
-    return {"web": web, "worker": ("worker",)}
+    web = manage("runserver", address) if settings.DEBUG else manage("web")
+    commands = json.dumps({"web": web, "worker": manage("worker")})
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(str(settings.HOST), settings.HOST)  # noqa: S104
+    connection.close()
+    program = [sys.executable, str(processes.__file__), here, str(settings.PORT), commands]
+    os.execv(sys.executable, program)  # noqa: S606
 
 
 def manage(*command: str) -> list[str]:
     return [sys.executable, str(settings.BASE_DIR / "manage.py"), *command]
-
-
-def reachable_host() -> str:
-    """HOST, or when that means every address, one of them."""
-    every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-    host: str = settings.HOST
-    return every.get(host, host)
-
-
-def url() -> str:
-    host = reachable_host()
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}/"
-
-
-def wait_until(family: Family, done: Callable[[], bool]) -> None:
-    """At most ``START_PATIENCE``, and not once told to stop. Raises ``Ended``."""
-    deadline = time.monotonic() + START_PATIENCE
-    while not done() and time.monotonic() < deadline and not family.stopping.wait(0.1):
-        family.check()
-
-
-def answers() -> bool:
-    """Whether anything does. A 400 will do: ALLOWED_HOSTS need not list the address."""
-    connection = http.client.HTTPConnection(reachable_host(), settings.PORT, timeout=5)
-    try:
-        connection.request("GET", "/healthz")
-        connection.getresponse()
-    except OSError:
-        return False
-    finally:
-        connection.close()
-    return True
-
-
-def handbook_is_read() -> bool:
-    return not Sync.objects.active().exists()
-
-
-def explain(name: str, code: int) -> str:
-    return f"The {name} process ended by itself (exit code {code}); so the other was stopped too."

@@ -1,0 +1,281 @@
+"""The admin, through its pages: every row can be found, and the buttons do what they say."""
+
+import re
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from chat.models import (
+    Actor,
+    APIKey,
+    Chunk,
+    CreateOnce,
+    Document,
+    Event,
+    Index,
+    Membership,
+    Role,
+    Session,
+    Turn,
+)
+from tests.factories import (
+    make_admin,
+    make_directory,
+    make_file,
+    make_index,
+    make_key,
+    make_project,
+    make_session,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+MODELS = sorted(apps.get_app_config("chat").get_models(), key=lambda model: model.__name__)
+
+
+@pytest.fixture
+def client(client):
+    client.force_login(make_admin())
+    return client
+
+
+@pytest.fixture
+def filled() -> dict[str, object]:
+    return fill("Papers")
+
+
+def fill(name: str) -> dict[str, object]:
+    """One row of everything, by the name of its model."""
+    directory = make_directory(name, make_project(name))
+    entry = make_file(directory)
+    index = make_index(directory=directory)
+    sync = index.syncs.create(state="failed", error="The worker was stopped.")
+    document = Document.objects.create(
+        index=index,
+        directory_file=entry,
+        name="note.md",
+        sha256="0" * 64,
+        reader="1",
+        state="ready",
+    )
+    chunk = Chunk.objects.create(
+        document=document,
+        index=index,
+        ordinal=0,
+        text="A reading room.",
+        start_char=0,
+        end_char=15,
+        token_count=4,
+        embedding=b"\0" * 16,
+    )
+    session = make_session(indexes=(index,), title="Rooms")
+    turn = Turn.objects.create(session=session, seq=1, state="done")
+    event = log(turn, 1, "user_input", {"content": "Where can one\nread?"})
+    key, _ = make_key(project=directory.project)
+    rows = [directory, entry, entry.file, index, sync, document, chunk, session, turn, event, key]
+    rows += [CreateOnce.objects.create(key=key, name="1", route="POST /files")]
+    rows += [session.bound_indexes.get(), session.project, session.project.memberships.first()]
+    return {type(row).__name__: row for row in rows}
+
+
+def log(turn: Turn, seq: int, type: str, payload: dict) -> Event:
+    return Event.objects.create(
+        session=turn.session,
+        turn=turn,
+        seq=seq,
+        type=type,
+        payload=payload,
+        created_at=timezone.now(),
+    )
+
+
+def run_action(client, model: type, action: str, *rows) -> list[str]:
+    """Run it on the rows from the list page; the messages the next page shows."""
+    page = client.post(
+        reverse(f"admin:chat_{model._meta.model_name}_changelist"),
+        {"action": action, "_selected_action": [row.pk for row in rows]},
+        follow=True,
+    )
+    return [str(message) for message in page.context["messages"]]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_every_model_has_a_list_a_search_and_a_page(client, filled, model):
+    name = f"admin:chat_{model._meta.model_name}"
+
+    found = client.get(reverse(f"{name}_changelist"), {"q": "note"})
+    listed = client.get(reverse(f"{name}_changelist"))
+    row = listed.context["cl"].result_list[0]
+    page = client.get(reverse(f"{name}_change", args=[row.pk]))
+
+    assert found.status_code == listed.status_code == page.status_code == 200
+    assert admin.site._registry[model].search_fields
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_a_longer_list_asks_the_database_no_more_often(
+    client, filled, model, django_assert_num_queries
+):
+    url = reverse(f"admin:chat_{model._meta.model_name}_changelist")
+    with CaptureQueriesContext(connection) as before:
+        client.get(url)
+
+    for number in range(3):
+        fill(f"More {number}")
+
+    with django_assert_num_queries(len(before)):
+        client.get(url)
+
+
+@pytest.mark.parametrize("model", [Event, Turn, Chunk, Document], ids=lambda model: model.__name__)
+def test_what_the_machine_wrote_cannot_be_changed_by_hand(client, filled, model):
+    row = filled[model.__name__]
+    name = f"admin:chat_{model._meta.model_name}"
+
+    added = client.post(reverse(f"{name}_add"), {})
+    changed = client.post(reverse(f"{name}_change", args=[row.pk]), {})
+    deleted = client.post(reverse(f"{name}_delete", args=[row.pk]), {"post": "yes"})
+
+    assert [added.status_code, changed.status_code, deleted.status_code] == [403, 403, 403]
+    assert model.objects.filter(pk=row.pk).exists()
+
+
+def test_a_new_key_is_shown_once_and_opens_the_door(client):
+    user = make_user(role=Role.EDITOR)
+    project = user.projects.get()
+
+    page = client.post(
+        reverse("admin:chat_apikey_add"),
+        {"name": "nightly upload", "user": user.pk, "project": project.pk},
+        follow=True,
+    )
+    again = client.get(reverse("admin:chat_apikey_change", args=[APIKey.objects.get().pk]))
+
+    secret = re.search(r"crl-[\w-]+", page.content.decode()).group()
+    assert APIKey.objects.for_secret(secret).get().user == user
+    assert secret not in again.content.decode()
+
+
+def test_a_key_to_a_project_its_user_is_not_in_is_refused(client):
+    stranger = make_user(role=None)
+
+    page = client.post(
+        reverse("admin:chat_apikey_add"),
+        {"name": "useless", "user": stranger.pk, "project": make_project().pk},
+    )
+
+    assert "is not a member" in page.content.decode()
+    assert not APIKey.objects.exists()
+
+
+def test_a_revoked_key_opens_nothing(client):
+    key, secret = make_key()
+
+    messages = run_action(client, APIKey, "revoke", key)
+
+    assert messages == ["Revoked: 1. They open nothing from now on."]
+    assert not APIKey.objects.for_secret(secret).exists()
+
+
+def test_an_index_can_be_synced_from_the_list(client):
+    index = make_index()
+
+    messages = run_action(client, Index, "sync_now", index)
+
+    assert messages == ["Syncs asked for: 1."]
+    assert index.syncs.get().state == "queued"
+
+
+def test_asking_for_a_second_sync_says_why_not(client):
+    index = make_index()
+    index.syncs.create()
+
+    messages = run_action(client, Index, "sync_now", index)
+
+    assert messages == ["Papers: A sync of this index is running. Wait for it, or cancel it."]
+
+
+def test_a_new_index_is_synced_and_belongs_to_its_directorys_project(client):
+    directory = make_directory(project=make_project("Archive"))
+
+    client.post(
+        reverse("admin:chat_index_add"),
+        {
+            "name": "Letters",
+            "directory": directory.pk,
+            "sync_frequency": "manual",
+            "syncs-TOTAL_FORMS": 0,
+            "syncs-INITIAL_FORMS": 0,
+        },
+    )
+
+    index = Index.objects.get()
+    assert index.project.name == "Archive"
+    assert index.syncs.get().state == "queued"
+
+
+def test_deleting_an_index_keeps_the_row_and_says_only_what_was_chosen(client, filled):
+    index = filled["Index"]
+    url = reverse("admin:chat_index_delete", args=[index.pk])
+
+    question = client.get(url)
+    client.post(url, {"post": "yes"})
+
+    assert "A reading room" not in question.content.decode()
+    assert not Index.objects.live().exists()
+    assert Document.objects.filter(index=index).exists()
+
+
+def test_a_sessions_page_tells_what_happened_in_it(client, filled):
+    session, turn = filled["Session"], filled["Turn"]
+    call = {"call_id": "c1", "name": "grep", "arguments": {"pattern": "room"}}
+    usage = {"duration_ms": 1500, "total_input_tokens": 3, "total_output_tokens": 4, "turns": 2}
+    log(turn, 2, "tool_call", call)
+    log(turn, 3, "tool_result", {"call_id": "c1", "name": "grep", "result": {"items": []}})
+    log(turn, 4, "text_delta", {"content": "Upst"})
+    log(turn, 5, "text", {"content": "Upstairs <b>now</b>.", "citations": []})
+    log(turn, 6, "stop", {"is_error": False, "error": None, "usage": usage})
+
+    page = client.get(reverse("admin:chat_session_change", args=[session.pk])).content.decode()
+
+    assert "Where can one read?" in page
+    assert "grep(pattern=&#x27;room&#x27;)" in page
+    assert "Upstairs &lt;b&gt;now&lt;/b&gt;." in page
+    assert "done (2 rounds, 1.5 s)" in page
+    assert "text_delta" not in page
+
+
+def test_a_deleted_session_is_gone_for_its_owner(client):
+    session = make_session()
+
+    client.post(reverse("admin:chat_session_delete", args=[session.pk]), {"post": "yes"})
+
+    assert not Session.objects.visible_to(Actor(session.owner)).exists()
+
+
+@pytest.mark.parametrize(
+    ("is_superuser", "role"), [(False, Role.VIEWER), (True, Role.MANAGER)], ids=["person", "admin"]
+)
+def test_whoever_gets_an_account_gets_a_place_in_the_default_project(
+    client, django_user_model, is_superuser, role
+):
+    make = getattr(django_user_model.objects, "create_superuser" if is_superuser else "create_user")
+
+    user = make("ada", password="reading room")
+
+    membership = Membership.objects.get(user=user)
+    assert (membership.project.is_default, membership.role) == (True, role)
+
+
+def test_an_account_made_in_the_admin_has_a_place_to_work(client, django_user_model):
+    form = {"username": "ada", "password1": "glass-Bead-7", "password2": "glass-Bead-7"}
+
+    client.post(reverse("admin:auth_user_add"), {**form, "usable_password": "true"})
+
+    assert Membership.objects.get(user__username="ada").role == Role.VIEWER
