@@ -8,4 +8,5 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("api/", include("chat.api.urls")),
     path("admin/", admin.site.urls),
+    path("", include("chat.web.urls")),
 ]
