@@ -1,0 +1,128 @@
+"""Small pieces every template uses."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from chat.models import Actor, Session
+from chat.web.rail import rail_groups
+
+register = template.Library()
+
+WORD = re.compile(r"\w+")
+SHORTEST_MARKED = 4  # letters; shorter words are mostly "the" and "and"
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """A drawing from our sprite; the words beside it, or the label around it, say what it means."""
+    sprite = static("icons.svg")
+    return format_html(
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>', sprite, name
+    )
+
+
+@register.inclusion_tag("chat/_rail.html", takes_context=True)
+def rail(context: dict[str, Any]) -> dict[str, Any]:
+    """The sessions of whoever is signed in, the newest of them."""
+    request = context["request"]
+    groups, cursor = rail_groups(Actor(request.user))
+    return {"request": request, "user": request.user, "groups": groups, "cursor": cursor}
+
+
+@register.filter
+def age(moment: Any) -> str:
+    """How long ago, in the fewest letters: now, 5 min, 3 h, 2 d, then the date."""
+    if moment is None:
+        return ""
+    passed = timezone.now() - moment
+    if passed < timedelta(minutes=1):
+        return _("now")
+    if passed < timedelta(hours=1):
+        return _("%(n)d min") % {"n": passed.seconds // 60}
+    if passed < timedelta(days=1):
+        return _("%(n)d h") % {"n": passed.seconds // 3600}
+    if passed < timedelta(days=7):
+        return _("%(n)d d") % {"n": passed.days}
+    return date_format(timezone.localtime(moment), "j M")
+
+
+@register.filter
+def mark_words(text: str, question: str) -> SafeString:
+    """The text with the question's longer words marked, whatever their endings."""
+    words = {word.lower() for word in WORD.findall(question) if len(word) >= SHORTEST_MARKED}
+    stems = sorted({word[: max(SHORTEST_MARKED, len(word) - 2)] for word in words})
+    if not stems:
+        return conditional_escape(text)
+    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, stems))})\w*", re.IGNORECASE)
+    html, end = [], 0
+    for match in pattern.finditer(text):
+        html += [conditional_escape(text[end : match.start()]), "<mark>"]
+        html += [conditional_escape(match[0]), "</mark>"]
+        end = match.end()
+    html.append(conditional_escape(text[end:]))
+    return mark_safe("".join(html))  # noqa: S308 - every piece of text was escaped
+
+
+@register.filter
+def opened(sharing: str) -> bool:
+    return sharing != Session.Sharing.PRIVATE
+
+
+@register.filter
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+@register.simple_tag
+def scripted(name: str) -> str:
+    return static(f"js/{name}.js")
+
+
+@register.simple_tag(takes_context=True)
+def appearance(context: dict[str, Any]) -> SafeString:
+    """The theme a person chose, as an attribute; nothing while they follow their system."""
+    theme = chosen_theme(context)
+    return format_html('data-theme="{}"', theme) if theme else SafeString("")
+
+
+@register.simple_tag(takes_context=True)
+def other_theme(context: dict[str, Any]) -> str:
+    return "light" if chosen_theme(context) == "dark" else "dark"
+
+
+def chosen_theme(context: dict[str, Any]) -> str:
+    request = context.get("request")  # a page of errors may have none
+    theme = request.COOKIES.get("theme", "") if request else ""
+    return theme if theme in {"light", "dark"} else ""
+
+
+@register.filter
+def page_name(page: int) -> str:
+    return _("p. %(page)d") % {"page": page}
+
+
+@register.filter
+def mark_exact(text: Any, query: str) -> SafeString:
+    """The text with every occurrence of the query marked, upper or lower case."""
+    text = str(text)
+    pieces = re.split(f"({re.escape(query)})", text, flags=re.IGNORECASE) if query else [text]
+    html = [
+        format_html("<mark>{}</mark>", piece) if at % 2 else conditional_escape(piece)
+        for at, piece in enumerate(pieces)
+    ]
+    return mark_safe("".join(html))  # noqa: S308 - every piece was escaped
+
+
+@register.filter
+def document_in(file: Any, index: Any) -> Any:
+    """The file as that index has read it, or None; from what the view prefetched."""
+    return next((document for document in file.read if document.index_id == index.pk), None)

@@ -1,0 +1,94 @@
+"""A document's text as a page can show it: a window of it, the passage marked."""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from chat.models import Document
+
+from .markdown import render, render_document
+
+WINDOW = 24_000  # characters rendered at once; about eight printed pages
+LEAD = 6_000  # of these, what stands above the passage
+PLAIN = {"txt", "log", "csv", "tsv", "json", "xml", "yaml", "yml", "ini", "toml"}
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """A readable part of a document."""
+
+    title: str
+    name: str
+    html: SafeString
+    page: int | None = None  # on which the passage begins
+    earlier: int | None = None  # offset of the window above, None at the beginning
+    later: int | None = None  # ... below, None at the end
+    is_passage_only: bool = False
+
+    @classmethod
+    def of(cls, document: Document, start: int, end: int, begin: int = -1) -> "Extract":
+        """The window around the passage, or the one from ``begin`` on if that is not negative."""
+        text = document.text
+        start, end = min(start, len(text)), min(end, len(text))
+        first = _block_start(text, max(0, start - LEAD) if begin < 0 else min(begin, len(text)))
+        last = _block_start(text, min(len(text), max(first + WINDOW, end if begin < 0 else 0)))
+        if last <= first:
+            last = len(text)
+        inside = max(start, first), min(end, last)
+        shown = (inside[0] - first, inside[1] - first) if inside[0] < inside[1] else (0, 0)
+        return cls(
+            title=document.title or document.name,
+            name=document.name,
+            html=_html(document.name, text[first:last], *shown),
+            page=_page(document.page_starts, start) if end > start else None,
+            earlier=_block_start(text, max(0, first - WINDOW)) if first else None,
+            later=last if last < len(text) else None,
+        )
+
+
+def passage_extract(passage: Mapping[str, Any]) -> Extract:
+    """One passage alone, from what a session keeps of it."""
+    return Extract(
+        title=passage["file_name"],
+        name=passage["file_name"],
+        html=render(passage["content"], {}, "passage"),
+        page=passage.get("page"),
+        is_passage_only=True,
+    )
+
+
+def number_of(request: HttpRequest, name: str, otherwise: int = 0) -> int:
+    """A number from the query; anything else, or one out of all proportion, is ``otherwise``."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else otherwise
+
+
+def _block_start(text: str, offset: int) -> int:
+    """The beginning of the paragraph that ``offset`` falls in."""
+    if offset >= len(text):
+        return len(text)
+    gap = text.rfind("\n\n", 0, offset)
+    return gap + 2 if gap >= 0 else 0
+
+
+def _html(name: str, text: str, start: int, end: int) -> SafeString:
+    if PurePosixPath(name).suffix.removeprefix(".").lower() not in PLAIN:
+        return render_document(text, start, end)
+    if end <= start:
+        return format_html('<pre class="plain">{}</pre>', text)
+    return format_html(
+        '<pre class="plain">{}<mark id="passage" class="cited">{}</mark>{}</pre>',
+        text[:start],
+        text[start:end],
+        text[end:],
+    )
+
+
+def _page(page_starts: list[int], offset: int) -> int | None:
+    return bisect_right(page_starts, offset) or None if page_starts else None

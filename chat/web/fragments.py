@@ -1,0 +1,112 @@
+"""A session's events as pieces of HTML, for one browser that follows it.
+
+Text is rendered block by block: a block that is finished is appended once, only the open one is
+replaced. When a turn ends the whole of it is swapped, from the template that a reload uses, so
+what was watched equals what is read later.
+"""
+
+from collections.abc import Sequence
+
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from chat.events.transcript import Exchange, Transcript
+from chat.events.types import Stamped, Stop, TextDelta, ThinkingDelta, UserInput
+from chat.models import Session
+
+from .markdown import open_block, render
+from .reading import Reading
+
+
+class Fragments:
+    """What must be sent to a page that shows the session up to event ``seen``.
+
+    Feed it every event from the start of the turn that holds ``seen``: those the page already
+    shows are taken in silently, so that it knows how far the open block had come.
+    """
+
+    def __init__(self, session: Session, seen: int, request: HttpRequest):
+        self.session = session
+        self.seen = seen
+        self.request = request
+        self.transcript = Transcript()
+        self.shown: Answer | None = None  # None: the page's copy of the turn is not ours yet
+
+    def take(self, batch: Sequence[Stamped]) -> SafeString:
+        """Partials for the events of one batch; empty when the page has them all."""
+        html: list[str] = []
+        for turn in dict.fromkeys(stamped.turn for stamped in batch):
+            news = [stamped for stamped in batch if stamped.turn == turn]
+            before = self.seen
+            for stamped in news:
+                exchange = self.transcript.add(stamped)
+            news = [stamped for stamped in news if stamped.seq > before]
+            if news:
+                self.seen = news[-1].seq
+                html.extend(self._partials(exchange, news))
+        return mark_safe("".join(html))  # noqa: S308 - made of rendered templates
+
+    def _partials(self, exchange: Exchange, news: Sequence[Stamped]) -> list[str]:
+        reading = Reading(exchange, self.session.pk)
+        kinds = {type(stamped.event) for stamped in news}
+        if UserInput in kinds:
+            self.shown = Answer(reading)
+            return [_partial("#turns", "beforeend", self._turn(reading))]
+        if Stop in kinds or self.shown is None or self.shown.turn != exchange.turn:
+            self.shown = Answer(reading)
+            return [_partial(f"#{reading.id}", "outerMorph", self._turn(reading))]
+        partials = []
+        if kinds - {TextDelta, ThinkingDelta} or self.shown.status != reading.status:
+            partials.append(self._trace(reading))
+        elif ThinkingDelta in kinds:
+            words = "".join(s.event.content for s in news if isinstance(s.event, ThinkingDelta))
+            partials.append(_partial(f"#{reading.id}-thinking", "beforeend", escape(words)))
+        self.shown.status = reading.status
+        return partials + self.shown.catch_up(reading)
+
+    def _turn(self, reading: Reading) -> str:
+        context = {"turn": reading, "session": self.session, "parts": self.shown}
+        return render_to_string("chat/_turn.html", context, self.request)
+
+    def _trace(self, reading: Reading) -> str:
+        html = render_to_string("chat/_trace.html", {"turn": reading}, self.request)
+        return _partial(f"#{reading.id}-trace", "outerMorph", html)
+
+
+class Answer:
+    """How much of an answer the page shows as finished blocks, and what is still open."""
+
+    def __init__(self, reading: Reading):
+        self.turn = reading.exchange.turn
+        self.status = reading.status
+        self.done = 0  # characters of the answer in finished blocks
+        self.closed, self.open = self._advance(reading)
+
+    def catch_up(self, reading: Reading) -> list[str]:
+        """Partials that bring the page's answer up to the exchange's."""
+        before = self.open
+        self.closed, self.open = self._advance(reading)
+        target = f"#{reading.id}-open"
+        partials = [_partial(target, "beforebegin", self.closed)] if self.closed else []
+        if self.open != before:
+            partials.append(_partial(target, "innerMorph", self.open))
+        return partials
+
+    def _advance(self, reading: Reading) -> tuple[str, str]:
+        text = reading.exchange.answer.replace("\r\n", "\n").replace("\r", "\n")
+        rest = text[self.done :]
+        cut = open_block(rest)
+        self.done += cut
+        closed = render(rest[:cut], reading.sources, reading.id) if cut else ""
+        return closed, render(rest[cut:], reading.sources, reading.id, whole=False)
+
+
+def _partial(target: str, swap: str, html: str) -> str:
+    return format_html(
+        '<hx-partial hx-target="{}" hx-swap="{}">{}</hx-partial>',
+        target,
+        swap,
+        mark_safe(html.strip()),  # noqa: S308 - rendered by the callers above
+    )

@@ -1,0 +1,251 @@
+"""Markdown to HTML that is safe to show, whoever wrote it.
+
+Raw HTML in the source stays text, nothing remote is ever loaded, and whatever comes out is
+sanitised once more.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import nh3
+from django.utils.html import conditional_escape, escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+from mdit_py_plugins.footnote import footnote_plugin
+from mdit_py_plugins.tasklists import tasklists_plugin
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+
+from .sources import Source
+
+MARKER = re.compile(r"\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\]")
+HALF_MARKER = re.compile(r"\[[\d,; ]*$")
+LONGEST_HIGHLIGHT = 50_000  # characters of code; colouring more would hold up the page
+
+ATTRIBUTES = {
+    "*": {"class", "id"},
+    "a": {"href", "rel", "target", "title", "data-number"},
+    "input": {"type", "checked", "disabled"},
+    "ol": {"start"},
+    "td": {"style"},
+    "th": {"style", "scope"},
+}
+TAGS = {
+    *("a", "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote"),
+    *("em", "strong", "s", "code", "pre", "span", "div", "section", "sup", "input", "figure"),
+    *("table", "thead", "tbody", "tr", "th", "td", "copy-button", "figcaption"),
+}
+
+
+def render(
+    source: str, sources: Mapping[int, Source], scope: str, whole: bool = True
+) -> SafeString:
+    """An answer, its ``[n]`` markers turned into named pills where ``sources`` knows the number.
+
+    ``scope`` keeps footnote ids apart between answers of one page. With ``whole`` False the text
+    is still being written: code is not coloured yet and a half-written marker is held back.
+    """
+    if not whole:
+        source = _mended(source)
+    env = {"sources": sources, "docId": scope, "whole": whole}
+    return _clean(_parser().render(source, env))
+
+
+def render_document(text: str, start: int, end: int) -> SafeString:
+    """A document, the blocks that hold characters ``start`` to ``end`` marked as cited."""
+    env: dict[str, Any] = {"sources": {}, "docId": "document", "whole": True}
+    tokens = _parser().parse(text, env)
+    first, last = text.count("\n", 0, start), text.count("\n", 0, max(start, end - 1))
+    if end > start:
+        _mark_lines(tokens, first, last)
+    return _clean(_parser().renderer.render(tokens, _parser().options, env))
+
+
+def open_block(source: str) -> int:
+    """Where the last top-level block begins: what comes before it will not change any more."""
+    tokens = [token for token in _block_parser().parse(source) if token.level == 0 and token.map]
+    if not tokens or tokens[-1].map is None:
+        return 0
+    line = max(token.map[0] for token in tokens if token.map)
+    offset = 0
+    for _ in range(line):
+        offset = source.index("\n", offset) + 1
+    return offset
+
+
+def _mended(source: str) -> str:
+    """Text cut off in mid-word, without the flicker: no half markers, no bare asterisks."""
+    source = HALF_MARKER.sub("", source)
+    line = source.rpartition("\n")[2]
+    if line.count("`") % 2:
+        return f"{source}`" if not line.lstrip().startswith("```") else source
+    if line.count("**") % 2:
+        return source.removesuffix("**") if line.endswith("**") else f"{source.rstrip()}**"
+    return source
+
+
+def _clean(html: str) -> SafeString:
+    return mark_safe(  # noqa: S308 - this is the sanitiser
+        nh3.clean(
+            html,
+            tags=TAGS,
+            attributes=ATTRIBUTES,
+            url_schemes={"http", "https", "mailto"},
+            filter_style_properties={"text-align"},
+            link_rel=None,
+        )
+    )
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": True}, renderer_cls=Renderer)
+    parser.enable(["table", "strikethrough", "linkify"])
+    parser.use(footnote_plugin).use(tasklists_plugin)
+    parser.inline.ruler.before("link", "citation", _citation_rule)
+    parser.core.ruler.push("outward_links", _outward_links_rule)
+    return parser
+
+
+@cache
+def _block_parser() -> MarkdownIt:
+    """The same blocks, without the cost of what is inside them."""
+    parser = MarkdownIt("commonmark", {"html": False})
+    parser.enable("table").use(footnote_plugin)
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
+def _citation_rule(state: StateInline, silent: bool) -> bool:
+    """``[3]`` and ``[1, 4]``: a pill for every number that is known, or else plain text."""
+    match = MARKER.match(state.src, state.pos)
+    if match is None or state.src[match.end() : match.end() + 1] == "(":
+        return False
+    sources = state.env.get("sources", {})
+    known = [sources[int(n)] for n in re.findall(r"\d+", match[1]) if int(n) in sources]
+    if not known:
+        return False
+    if not silent:
+        for source in known:
+            state.push("citation", "", 0).meta = {"source": source}
+    state.pos = match.end()
+    return True
+
+
+def _outward_links_rule(state: StateCore) -> None:
+    """Say after each link where it leads, unless its own words already do."""
+    for token in state.tokens:
+        if token.type == "inline" and token.children:
+            token.children = _with_hosts(token.children)
+
+
+def _with_hosts(children: Sequence[Token]) -> list[Token]:
+    shown: list[Token] = []
+    host, words = "", ""
+    for child in children:
+        if child.type == "link_open":
+            host, words = urlsplit(str(child.attrGet("href") or "")).hostname or "", ""
+        elif child.type == "link_close" and host and host.removeprefix("www.") not in words:
+            shown.append(Token("link_host", "span", 0, content=host.removeprefix("www.")))
+        else:
+            words += child.content
+        shown.append(child)
+    return shown
+
+
+def _mark_lines(tokens: Sequence[Token], first: int, last: int) -> None:
+    items: list[Token] = []
+    marked = False
+    for token in tokens:
+        if token.type == "list_item_open":
+            items.append(token)
+        elif token.type == "list_item_close":
+            items.pop()
+        is_leaf = token.type in {"paragraph_open", "heading_open", "fence", "code_block", "tr_open"}
+        if is_leaf and token.map and token.map[0] <= last and token.map[1] > first:
+            shown = items[-1] if token.hidden and items else token
+            shown.attrJoin("class", "cited") if not shown.attrGet("class") else None
+            if not marked:
+                shown.attrSet("id", "passage")
+                marked = True
+
+
+class Renderer(RendererHTML):
+    """HTML for the tokens that need more than their tag."""
+
+    def citation(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        source: Source = tokens[idx].meta["source"]
+        before = tokens[idx - 1] if idx else None
+        follows = before is not None and before.type == "citation"
+        again = follows and before.meta["source"].file_id == source.file_id
+        return format_html(
+            '<a class="citation" href="{}" data-number="{}" title="{}">{}</a>',
+            source.url,
+            source.number,
+            source.full_name,
+            source.place if again else source.label,
+        )
+
+    def link_host(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return format_html(' <span class="link-host">{}</span>', tokens[idx].content)
+
+    def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        href = str(tokens[idx].attrGet("href") or "")
+        if urlsplit(href).scheme not in {"http", "https", "mailto"}:
+            return "<span>"  # an address within this site: not for a document to give
+        return format_html(
+            '<a href="{}" target="_blank" rel="noopener noreferrer nofollow" title="{}">',
+            href,
+            href,
+        )
+
+    def link_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        opener = next(t for t in reversed(tokens[:idx]) if t.type == "link_open")
+        scheme = urlsplit(str(opener.attrGet("href") or "")).scheme
+        return "</a>" if scheme in {"http", "https", "mailto"} else "</span>"
+
+    def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        """A picture is never fetched: where it lies would learn who reads this."""
+        address = str(tokens[idx].attrGet("src") or "")
+        words = tokens[idx].content or address
+        if urlsplit(address).scheme not in {"http", "https"}:
+            return conditional_escape(words)
+        return format_html(
+            '<a href="{}" target="_blank" rel="noopener noreferrer nofollow">{}</a>', address, words
+        )
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        token = tokens[idx]
+        language = (token.info.split() or [""])[0][:30]
+        code = _coloured(token.content, language) if env.get("whole") else escape(token.content)
+        return format_html(
+            '<figure class="code {}"{}><figcaption>{}<copy-button></copy-button></figcaption>'
+            "<pre><code>{}</code></pre></figure>",
+            token.attrGet("class") or "",
+            mark_safe(' id="passage"' if token.attrGet("id") else ""),  # noqa: S308 - a constant
+            language,
+            code,
+        )
+
+    def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return self.fence(tokens, idx, options, env)
+
+
+def _coloured(code: str, language: str) -> SafeString:
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False)
+    except ClassNotFound:
+        return escape(code)
+    if len(code) > LONGEST_HIGHLIGHT:
+        return escape(code)
+    formatter = HtmlFormatter(nowrap=True, classprefix="hl-")
+    return mark_safe(highlight(code, lexer, formatter))  # noqa: S308 - escaped by pygments

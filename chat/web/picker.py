@@ -1,0 +1,81 @@
+"""The indexes a prompt may search, and the questions they suggest."""
+
+import random
+from collections.abc import Sequence
+
+from django.db.models import Max, Q
+from django.utils.translation import gettext as _
+
+from chat.models import MAX_INDEXES, Actor, Chunk, Document, Index, Session, Turn
+
+SUGGESTIONS = 4
+LONGEST_HEADING = 60  # characters
+
+
+def choices(actor: Actor) -> list[Index]:
+    """What the actor may search, last used first."""
+    used = Max(
+        "bound_sessions__session__last_used_at",
+        filter=Q(bound_sessions__session__owner=actor.person),
+    )
+    indexes = Index.objects.visible_to(actor).queryable().annotate(used=used)
+    return sorted(
+        indexes,
+        key=lambda one: (
+            one.used is None,
+            -one.used.timestamp() if one.used else 0,
+            one.name.lower(),
+        ),
+    )
+
+
+def first_choice(actor: Actor, indexes: Sequence[Index]) -> list[str]:
+    """What a new chat starts with: the indexes of the last one, else all if they are few."""
+    offered = {index.pk for index in indexes}
+    last = Session.objects.owned_by(actor).recent().first()
+    used = asked_last(last) if last else []
+    kept = [pk for pk in used if pk in offered]
+    return kept or [index.pk for index in indexes[:MAX_INDEXES]]
+
+
+def asked_last(session: Session) -> list[str]:
+    """The indexes of a session: those bound to it, else those of its newest prompt."""
+    if session.is_bound:
+        return list(session.bound_indexes.values_list("index", flat=True))
+    turn: Turn | None = session.turns.order_by("-seq").first()
+    return list(turn.index_ids) if turn else []
+
+
+def suggestions(actor: Actor, index_ids: Sequence[str]) -> list[str]:
+    """Questions made from headings of the indexes' own documents, of as many as possible."""
+    indexes = Index.objects.visible_to(actor).filter(pk__in=index_ids[:MAX_INDEXES])
+    documents = Document.objects.readable().filter(index__in=indexes, chunk_count__gt=0)
+    some = list(documents.order_by("-synced_at").values_list("pk", "title", "name")[:60])
+    some = random.sample(some, min(SUGGESTIONS, len(some)))
+    names = {pk: title or name for pk, title, name in some}
+    found = Chunk.objects.filter(document__in=names).exclude(heading="")
+    headings: dict[int, list[str]] = {}
+    for pk, path in found.values_list("document", "heading").distinct()[:400]:
+        leaf = path.rpartition("›")[2].strip()
+        if 3 < len(leaf) <= LONGEST_HEADING and leaf != names[pk]:
+            headings.setdefault(pk, []).append(leaf)
+    questions = []
+    while headings and len(questions) < SUGGESTIONS:
+        for pk in list(headings):
+            leaf = random.choice(headings[pk])  # noqa: S311
+            headings[pk].remove(leaf)
+            if not headings[pk]:
+                del headings[pk]
+            questions.append(_question(leaf, names[pk], len(questions)))
+    return list(dict.fromkeys(questions))[:SUGGESTIONS]
+
+
+def _question(heading: str, title: str, turn: int) -> str:
+    if heading.endswith("?"):
+        return heading
+    forms = (
+        _("What does %(title)s say about “%(heading)s”?"),
+        _("Explain “%(heading)s” in a few sentences"),
+        _("What should I know about “%(heading)s”?"),
+    )
+    return forms[turn % len(forms)] % {"heading": heading, "title": title}

@@ -1,0 +1,186 @@
+"""Indexes and the files in them."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.files.uploadedfile import UploadedFile
+from django.core.paginator import Paginator
+from django.db.models import Count, Prefetch, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from chat.actions.directories import create_directory, remove_file, update_file, upload_file
+from chat.actions.files import store_file
+from chat.actions.indexes import create_index, delete_index, request_sync
+from chat.errors import CarrelError, Conflict, Settled
+from chat.models import (
+    Actor,
+    Directory,
+    DirectoryFile,
+    Document,
+    Index,
+    Project,
+    Role,
+    Sync,
+)
+from chat.web.document import Extract, number_of
+
+FILES_AT_ONCE = 100
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def indexes(request: HttpRequest) -> HttpResponse:
+    """All the viewer may search; POST makes a new one, with a directory of its own."""
+    actor = Actor(request.user)
+    projects = Project.objects.visible_to(actor, Role.EDITOR)
+    if request.method == "POST":
+        project = get_object_or_404(projects, pk=request.POST.get("project"))
+        name = request.POST.get("name", "").strip()[:200]
+        if name:
+            directory = create_directory(actor, project, name)
+            description = request.POST.get("description", "").strip()
+            index = create_index(actor, directory, name, description=description or None)
+            return redirect("index", index.pk)
+    ready = Count("documents", filter=Q(documents__state=Document.State.READY))
+    rows = list(
+        Index.objects.visible_to(actor)
+        .select_related("project")
+        .annotate(ready=ready)
+        .order_by("name", "pk")
+    )
+    _with_latest_sync(rows)
+    context = {"indexes": rows, "projects": list(projects)}
+    return render(request, "library/indexes.html", context)
+
+
+@login_required
+@require_GET
+def index(request: HttpRequest, index_id: str) -> HttpResponse:
+    context = _index_context(request, index_id)
+    template = "library/_state.html" if request.htmx else "library/index.html"
+    return render(request, template, context)
+
+
+@login_required
+@require_POST
+def upload(request: HttpRequest, index_id: str) -> HttpResponse:
+    """File what was sent and start a sync. A file that cannot be taken is named with the reason."""
+    actor, row = _editable(request, index_id)
+    refused = []
+    taken = 0
+    for file in request.FILES.getlist("files"):
+        try:
+            _file_or_replace(actor, row.directory, file)
+            taken += 1
+        except CarrelError as error:
+            refused.append(f"{file.name}: {error.message}")
+    for sentence in refused:
+        messages.error(request, sentence)
+    if taken:
+        words = ngettext("%(n)d file was added.", "%(n)d files were added.", taken)
+        messages.success(request, words % {"n": taken})
+        _sync_soon(row)
+    return redirect("index", row.pk)
+
+
+@login_required
+@require_POST
+def sync(request: HttpRequest, index_id: str) -> HttpResponse:
+    _actor, row = _editable(request, index_id)
+    _sync_soon(row)
+    return redirect("index", row.pk)
+
+
+@login_required
+@require_POST
+def remove(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
+    _actor, row = _editable(request, index_id)
+    entry = get_object_or_404(DirectoryFile.objects.live(), directory=row.directory, pk=file_id)
+    remove_file(entry)
+    messages.success(request, _("“%(name)s” was removed.") % {"name": entry.display_name})
+    _sync_soon(row)
+    return redirect("index", row.pk)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, index_id: str) -> HttpResponse:
+    _actor, row = _editable(request, index_id)
+    delete_index(row)
+    messages.success(request, _("“%(name)s” was deleted.") % {"name": row.name})
+    return redirect("library")
+
+
+@login_required
+@require_GET
+def document(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
+    """A document as it was read."""
+    found = get_object_or_404(
+        Document.objects.visible_to(Actor(request.user)).readable().select_related("index"),
+        index=index_id,
+        directory_file=file_id,
+    )
+    start, end = number_of(request, "start"), number_of(request, "end")
+    extract = Extract.of(found, start, end, number_of(request, "from", -1))
+    return render(request, "library/document.html", {"document": found, "extract": extract})
+
+
+def _index_context(request: HttpRequest, index_id: str) -> dict[str, Any]:
+    actor = Actor(request.user)
+    row = get_object_or_404(
+        Index.objects.visible_to(actor).select_related("directory", "project"), pk=index_id
+    )
+    read = Document.objects.filter(index=row).defer("text")
+    files = (
+        DirectoryFile.objects.live()
+        .filter(directory=row.directory)
+        .select_related("file")
+        .prefetch_related(Prefetch("documents", queryset=read, to_attr="read"))
+        .order_by("display_name", "pk")
+    )
+    _with_latest_sync([row])
+    return {
+        "index": row,
+        "sync": row.latest_sync,
+        "page": Paginator(files, FILES_AT_ONCE).get_page(request.GET.get("page")),
+        "can_edit": Index.objects.editable_by(actor).filter(pk=row.pk).exists(),
+    }
+
+
+def _with_latest_sync(rows: list[Index]) -> None:
+    """Sets ``latest_sync`` on each, in one query."""
+    newest: dict[str, Sync] = {}
+    for one in Sync.objects.filter(index__in=rows).order_by("-pk"):
+        newest.setdefault(one.index_id, one)
+    for row in rows:
+        row.latest_sync = newest.get(row.pk)
+
+
+def _editable(request: HttpRequest, index_id: str) -> tuple[Actor, Index]:
+    actor = Actor(request.user)
+    indexes = Index.objects.editable_by(actor).select_related("directory__project")
+    return actor, get_object_or_404(indexes, pk=index_id)
+
+
+def _file_or_replace(actor: Actor, directory: Directory, upload: UploadedFile) -> None:
+    """A file of a name that is already there takes its place, and keeps its id."""
+    name = upload.name or "upload"
+    try:
+        upload_file(actor, directory, name, upload)
+    except Settled:
+        upload.seek(0)
+        entry = directory.directory_files.get(unique_id=name, deleted_at=None)
+        update_file(entry, file=store_file(actor, directory.project, name, upload))
+
+
+def _sync_soon(row: Index) -> None:
+    """Start a sync unless one is under way."""
+    try:
+        request_sync(row)
+    except Conflict:
+        return

@@ -1,0 +1,74 @@
+"""The list of sessions: further down, and searched."""
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import OuterRef, Q, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from chat.models import Actor, Document, Event, Session
+from chat.web.rail import rail_groups, with_signs
+
+HITS = 30
+
+
+@login_required
+@require_GET
+def more(request: HttpRequest) -> HttpResponse:
+    """The next page of sessions, after the cursor ``?before=``."""
+    groups, cursor = rail_groups(Actor(request.user), request.GET.get("before", ""))
+    context = {"groups": groups, "cursor": cursor, "above": request.GET.get("above", "")}
+    template = "chat/_rail_groups.html" if request.htmx else "chat/sessions.html"
+    return render(request, template, context)
+
+
+@login_required
+@require_GET
+def search(request: HttpRequest) -> HttpResponse:
+    """Sessions by title and by words in questions and answers, then documents by name."""
+    actor = Actor(request.user)
+    query = request.GET.get("q", "").strip()[:200]
+    if not query and request.htmx:
+        groups, cursor = rail_groups(actor)
+        return render(request, "chat/_rail_groups.html", {"groups": groups, "cursor": cursor})
+    context = {"query": query, "sessions": [], "documents": []}
+    if query:
+        context |= {
+            "sessions": _sessions(actor, query),
+            "documents": _documents(actor, query),
+        }
+    template = "chat/_hits.html" if request.htmx else "chat/search.html"
+    return render(request, template, context)
+
+
+def _sessions(actor: Actor, query: str) -> list[Session]:
+    said = Event.objects.filter(
+        session=OuterRef("pk"),
+        type__in=[Event.Type.USER_INPUT, Event.Type.TEXT],
+        payload__content__icontains=query,
+    ).order_by("-seq")
+    sessions = with_signs(Session.objects.owned_by(actor)).annotate(
+        hit=Subquery(said.values("payload__content")[:1]),
+        hit_turn=Subquery(said.values("turn")[:1]),
+    )
+    found = sessions.filter(Q(title__icontains=query) | Q(hit__isnull=False)).recent()
+    rows = list(found[:HITS])
+    for session in rows:
+        session.excerpt = _excerpt(session.hit or "", query)
+    return rows
+
+
+def _excerpt(text: str, query: str, around: int = 60) -> str:
+    """The words about the first occurrence of the query, on one line."""
+    text = " ".join(text.split())
+    at = text.lower().find(query.lower())
+    if at < 0:
+        return ""
+    start, end = max(0, at - around), at + len(query) + around
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+def _documents(actor: Actor, query: str) -> list[Document]:
+    documents = Document.objects.visible_to(actor).readable().select_related("index")
+    named = documents.filter(Q(name__icontains=query) | Q(title__icontains=query))
+    return list(named.defer("text", "page_starts")[:HITS])

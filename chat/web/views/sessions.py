@@ -1,0 +1,142 @@
+"""Sessions: the empty page, the conversation, and what its owner may do with it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from chat.actions.sessions import delete_session, rename_session, share_session
+from chat.events.log import log
+from chat.events.transcript import fold
+from chat.models import Actor, Session
+from chat.web.conversation import conversation, empty_conversation
+from chat.web.picker import suggestions as suggested
+from chat.web.reading import Reading
+
+MAIN = "main#main"  # the part of the page htmx asks for when the rail is already there
+
+
+@login_required
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """A new chat. ``?index=`` chooses indexes."""
+    chosen = request.GET.getlist("index") or None
+    return show_main(request, empty_conversation(Actor(request.user), chosen))
+
+
+@login_required
+@require_GET
+def suggestions(request: HttpRequest) -> HttpResponse:
+    questions = suggested(Actor(request.user), request.GET.getlist("index"))
+    return render(request, "chat/_suggestions.html", {"suggestions": questions})
+
+
+@login_required
+@require_GET
+def show(request: HttpRequest, session_id: str) -> HttpResponse:
+    actor = Actor(request.user)
+    session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
+    return show_main(request, conversation(actor, session))
+
+
+def show_main(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """The whole page, or what stands beside the rail when only that is asked for."""
+    partial = request.headers.get("HX-Target") == MAIN
+    template = "chat/_main.html" if partial else "chat/session.html"
+    response = render(request, template, context)
+    response["Vary"] = "HX-Target"
+    return response
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def details(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Everything its owner may do with a session; POST renames it."""
+    session = own_session(request, session_id)
+    if request.method == "POST":
+        rename_session(session, " ".join(request.POST.get("title", "").split())[:100])
+        return answer_with_row(request, session)
+    template = "chat/_details.html" if request.htmx else "chat/details.html"
+    return render(request, template, {"session": session, "choices": _sharing_choices()})
+
+
+@login_required
+@require_POST
+def pin(request: HttpRequest, session_id: str) -> HttpResponse:
+    session = own_session(request, session_id)
+    session.pinned_at = None if session.pinned_at else timezone.now()
+    session.save(update_fields=["pinned_at"])
+    return _whole_rail(request, session)
+
+
+@login_required
+@require_POST
+def share(request: HttpRequest, session_id: str) -> HttpResponse:
+    session = own_session(request, session_id)
+    if request.POST.get("sharing") in Session.Sharing.values:
+        share_session(session, request.POST["sharing"])
+    return answer_with_row(request, session)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, session_id: str) -> HttpResponse:
+    session = own_session(request, session_id)
+    delete_session(session)
+    messages.success(request, _("“%(title)s” was deleted.") % {"title": session})
+    if request.htmx:
+        response = HttpResponse()
+        response["HX-Redirect" if _is_open(request, session) else "HX-Refresh"] = (
+            "/" if _is_open(request, session) else "true"
+        )
+        return response
+    return redirect("home")
+
+
+@login_required
+@require_GET
+def export(request: HttpRequest, session_id: str) -> HttpResponse:
+    """The conversation as one Markdown document."""
+    actor = Actor(request.user)
+    session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
+    exchanges = fold(log.history(session.pk)).exchanges
+    context = {"session": session, "turns": [Reading(one, session.pk) for one in exchanges]}
+    text = render_to_string("chat/export.md", context)
+    response = HttpResponse(text, content_type="text/markdown; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{session.pk}.md"'
+    return response
+
+
+def own_session(request: HttpRequest, session_id: str) -> Session:
+    return get_object_or_404(Session.objects.editable_by(Actor(request.user)), pk=session_id)
+
+
+def answer_with_row(request: HttpRequest, session: Session) -> HttpResponse:
+    """After a change: the session's row and title anew, or its page without script."""
+    if not request.htmx:
+        return redirect("session", session.pk)
+    return render(request, "chat/_changed.html", {"session": session})
+
+
+def _whole_rail(request: HttpRequest, session: Session) -> HttpResponse:
+    if not request.htmx:
+        return redirect("session", session.pk)
+    return render(request, "chat/_rail_again.html")
+
+
+def _is_open(request: HttpRequest, session: Session) -> bool:
+    return session.pk in (request.htmx.current_url or "")
+
+
+def _sharing_choices() -> list[tuple[str, str, str]]:
+    return [
+        (Session.Sharing.PRIVATE, _("Private"), _("Only you.")),
+        (Session.Sharing.READ_ONLY, _("Can read"), _("Project members with the link.")),
+        (Session.Sharing.QUERY, _("Can ask"), _("They may put questions here too.")),
+    ]

@@ -1,0 +1,49 @@
+"""A document opened at the place an answer cites."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from chat.events.log import log
+from chat.events.transcript import fold
+from chat.models import Actor, Document, Session
+from chat.web.document import Extract, number_of, passage_extract
+
+
+@login_required
+@require_GET
+def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> HttpResponse:
+    """The document around characters ``start`` to ``end``, with the viewer's own rights.
+
+    Who may read the session but not the index sees the passages it cites, and no more.
+    """
+    actor = Actor(request.user)
+    session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
+    start, end = number_of(request, "start"), number_of(request, "end")
+    document = (
+        Document.objects.visible_to(actor)
+        .readable()
+        .select_related("index")
+        .filter(index=index_id, directory_file=file_id)
+        .first()
+    )
+    if document is not None:
+        extract = Extract.of(document, start, end, number_of(request, "from", -1))
+    else:
+        extract = _cited(session, index_id, file_id, start)
+    context = {"session": session, "extract": extract, "document": document}
+    template = "chat/_source.html" if request.htmx else "chat/source.html"
+    return render(request, template, context)
+
+
+def _cited(session: Session, index_id: str, file_id: str, start: int) -> Extract:
+    """The passage as the session keeps it: shown to all who may read the session."""
+    for exchange in fold(log.history(session.pk)).exchanges:
+        numbers = {one["number"] for one in exchange.citations}
+        for use in exchange.tool_uses:
+            for one in use.passages:
+                place = (one["index_id"], one["file_id"], one["start_char"])
+                if one["number"] in numbers and place == (index_id, file_id, start):
+                    return passage_extract(one)
+    raise Http404

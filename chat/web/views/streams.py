@@ -1,0 +1,67 @@
+"""A session as it happens, in pieces of HTML."""
+
+from collections.abc import AsyncIterator
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import aget_object_or_404
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_GET
+
+from chat.events import sse
+from chat.events.log import log
+from chat.events.types import Stop, Text, ToolResult, UserInput
+from chat.models import Actor, Session
+from chat.web.fragments import Fragments
+from chat.web.rail import with_signs
+
+SIGNPOSTS = (UserInput, ToolResult, Text, Stop)  # after these the session's row may read anew
+
+
+@login_required
+@require_GET
+async def events(request: HttpRequest, session_id: str) -> HttpResponseBase:
+    """Follow the session after ``Last-Event-ID``, else after ``?after=``; ends with the page."""
+    actor = Actor(await request.auser())
+    session = await aget_object_or_404(Session.objects.visible_to(actor), pk=session_id)
+    asked = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
+    seen = int(asked[:18]) if asked.isdecimal() else 0
+    frames = follow(request, actor, session, seen)
+    return StreamingHttpResponse(frames, content_type="text/event-stream", headers=sse.HEADERS)
+
+
+async def follow(
+    request: HttpRequest, actor: Actor, session: Session, seen: int
+) -> AsyncIterator[bytes]:
+    """Frames for ever, until the session is no longer the actor's to see."""
+    yield sse.PING  # the line is open: the browser need not wait for the first word to know
+    fragments = Fragments(session, seen, request)
+    async for batch in log.follow(session.pk, after=await _start_of_turn(session, seen)):
+        if not batch:
+            yield sse.PING
+            if not await Session.objects.visible_to(actor).filter(pk=session.pk).aexists():
+                yield sse.frame("gone", event="close")
+                return
+            continue
+        html = fragments.take(batch)
+        if not html:
+            continue
+        if any(isinstance(stamped.event, SIGNPOSTS) for stamped in batch):
+            html += await sync_to_async(_signs)(request, actor, session.pk)
+        yield sse.frame(html, id=fragments.seen)
+
+
+async def _start_of_turn(session: Session, seen: int) -> int:
+    """Just before the turn that ``seen`` lies in, so that its open block can be made again."""
+    turn = await session.turns.filter(seq__lte=seen).order_by("-seq").afirst()
+    return turn.seq - 1 if turn else seen
+
+
+def _signs(request: HttpRequest, actor: Actor, session_id: str) -> str:
+    """The session's row in the rail and its title, as they are now."""
+    session = with_signs(Session.objects.visible_to(actor)).filter(pk=session_id).first()
+    if session is None:
+        return ""
+    context = {"session": session, "is_owner": session.owner_id == actor.person.pk}
+    return render_to_string("chat/_signs.html", context, request)

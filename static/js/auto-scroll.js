@@ -1,0 +1,48 @@
+// Keeps the end in view while the reader is at the end; else offers a way down.
+const NEAR = 48; // pixels from the end that still count as being there
+
+customElements.define("auto-scroll", class extends HTMLElement {
+  connectedCallback() {
+    this.following = true;
+    this.addEventListener("scroll", () => this.look(), { passive: true });
+    this.observer = new ResizeObserver(() => this.follow());
+    const turns = this.querySelector(".turns");
+    if (!turns) return;
+    this.observer.observe(turns);
+    this.down = document.createElement("button");
+    this.down.type = "button";
+    this.down.className = "button auto-scroll__down";
+    this.down.textContent = this.dataset.label;
+    this.down.hidden = true;
+    this.down.addEventListener("click", () => this.toEnd());
+    this.querySelector(".dock")?.before(this.down);
+    const target = location.hash && document.getElementById(location.hash.slice(1));
+    if (target) target.scrollIntoView();
+    else this.toEnd();
+    this.look();
+    document.addEventListener("htmx:before:request", this.asked = (event) => {
+      if (event.target.id === "composer") this.following = true;
+    });
+  }
+
+  disconnectedCallback() {
+    this.observer.disconnect();
+    document.removeEventListener("htmx:before:request", this.asked);
+  }
+
+  look() {
+    this.following = this.scrollHeight - this.scrollTop - this.clientHeight < NEAR;
+    if (this.following && this.down) this.down.hidden = true;
+  }
+
+  follow() {
+    if (this.following) this.toEnd();
+    else if (this.down) this.down.hidden = !this.querySelector('.turn[data-state="running"]');
+  }
+
+  toEnd() {
+    this.scrollTop = this.scrollHeight;
+    this.following = true;
+    if (this.down) this.down.hidden = true;
+  }
+});

@@ -1,0 +1,47 @@
+// Copies code as text, an answer as Markdown and rich text at once, or an address.
+customElements.define("copy-button", class extends HTMLElement {
+  connectedCallback() {
+    if (this.button) return;
+    const label = this.dataset.label ?? "";
+    this.button = document.createElement("button");
+    this.button.type = "button";
+    this.button.className = label ? "button" : "button button--quiet";
+    this.button.append(this.icon("copy"), label);
+    const words = document.documentElement.dataset.copy ?? "Copy";
+    this.button.title = label || words;
+    if (!label) this.button.setAttribute("aria-label", words);
+    this.button.addEventListener("click", () => this.copy());
+    this.replaceChildren(this.button);
+  }
+
+  icon(name) {
+    const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    drawing.setAttribute("class", "icon");
+    drawing.setAttribute("aria-hidden", "true");
+    const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+    const sprite = document.querySelector("svg.icon use").getAttribute("href").split("#")[0];
+    use.setAttribute("href", `${sprite}#${name}`);
+    drawing.append(use);
+    return drawing;
+  }
+
+  async copy() {
+    const { src, html, url } = this.dataset;
+    if (src) await this.copyAnswer(src, html);
+    else await navigator.clipboard.writeText(url ? new URL(url, location).href : this.code);
+    this.button.firstChild.replaceWith(this.icon("check"));
+    setTimeout(() => this.button.firstChild.replaceWith(this.icon("copy")), 1200);
+  }
+
+  get code() {
+    return this.closest("figure").querySelector("code").textContent;
+  }
+
+  async copyAnswer(src, html) {
+    const text = fetch(src).then((response) => response.blob());
+    await navigator.clipboard.write([new ClipboardItem({
+      "text/plain": text.then((blob) => new Blob([blob], { type: "text/plain" })),
+      "text/html": new Blob([document.getElementById(html).innerHTML], { type: "text/html" }),
+    })]);
+  }
+});

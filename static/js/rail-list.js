@@ -1,0 +1,52 @@
+// The rail: which session is open, "/" for search, and the menu of a session at its button.
+customElements.define("rail-list", class extends HTMLElement {
+  connectedCallback() {
+    this.mark();
+    this.heard = new AbortController();
+    const { signal } = this.heard;
+    document.addEventListener("htmx:after:swap", (event) => this.swapped(event), { signal });
+    document.addEventListener("keydown", (event) => this.press(event), { signal });
+    document.addEventListener("click", (event) => {
+      this.button = event.target.closest('[hx-target="#details"]') ?? this.button;
+    }, { signal, capture: true });
+  }
+
+  disconnectedCallback() {
+    this.heard.abort();
+  }
+
+  swapped({ detail }) {
+    this.mark();
+    const target = detail.ctx.target;
+    if (target?.id === "details" && this.button) this.openMenu(target);
+    if (target?.id === "main" && this.matches(":popover-open")) this.hidePopover();
+    if (target?.id === "main") document.getElementById("pane")?.replaceChildren();
+  }
+
+  mark() {
+    for (const link of this.querySelectorAll("a[href]")) {
+      if (link.pathname === location.pathname) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  }
+
+  press(event) {
+    const search = this.querySelector("input[type=search]");
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    const slash = event.key === "/" && !typing && !event.ctrlKey && !event.metaKey;
+    if (!slash && !(event.key === "k" && (event.ctrlKey || event.metaKey))) return;
+    event.preventDefault();
+    if (search.offsetParent === null) this.showPopover();
+    search.focus();
+    search.select();
+  }
+
+  openMenu(menu) {
+    menu.showPopover();
+    const place = this.button.getBoundingClientRect();
+    const size = menu.getBoundingClientRect();
+    menu.style.left = `${Math.max(16, Math.min(place.left, innerWidth - size.width - 16))}px`;
+    menu.style.top = `${Math.max(16, Math.min(place.bottom + 4, innerHeight - size.height - 16))}px`;
+    menu.querySelector("input:not([type=hidden])")?.focus();
+  }
+});

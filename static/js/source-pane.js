@@ -1,0 +1,72 @@
+// Citations: a card while they are pointed at, the source beside the answer when they are opened.
+const LINK = "a.citation, a.source";
+const card = document.getElementById("card");
+let shown = null;
+
+function passageOf(link) {
+  const turn = link.closest(".turn");
+  return turn && document.getElementById(`${turn.id}-passage-${link.dataset.number}`);
+}
+
+function showCard(link) {
+  const passage = passageOf(link);
+  if (!passage || shown === link) return;
+  shown = link;
+  card.replaceChildren(...[...passage.children].map((child) => child.cloneNode(true)));
+  card.showPopover();
+  const place = link.getClientRects()[0];
+  const size = card.getBoundingClientRect();
+  const above = place.top - size.height - 8;
+  card.style.left = `${Math.max(16, Math.min(place.left, innerWidth - size.width - 16))}px`;
+  card.style.top = `${above > 8 ? above : place.bottom + 8}px`;
+}
+
+function hideCard() {
+  if (shown) card.hidePopover();
+  shown = null;
+}
+
+for (const [event, action] of [["pointerover", showCard], ["focusin", showCard], ["pointerout", hideCard], ["focusout", hideCard]]) {
+  document.addEventListener(event, ({ target, pointerType }) => {
+    const link = target.closest?.(LINK);
+    if (link && pointerType !== "touch") action(link);
+  });
+}
+document.addEventListener("scroll", hideCard, { capture: true, passive: true });
+
+customElements.define("source-pane", class extends HTMLElement {
+  connectedCallback() {
+    document.addEventListener("click", this.opened = (event) => {
+      const link = event.target.closest(LINK);
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+      event.preventDefault();
+      this.open(link);
+    });
+    document.addEventListener("keydown", this.escaped = (event) => {
+      if (event.key !== "Escape" || event.defaultPrevented || !this.hasChildNodes()) return;
+      event.preventDefault();
+      this.close();
+    }, true);
+    this.addEventListener("click", (event) => {
+      if (event.target.closest("[data-close]")) this.close();
+    });
+  }
+
+  async open(link) {
+    hideCard();
+    this.from?.removeAttribute("aria-current");
+    this.from = link;
+    link.setAttribute("aria-current", "true");
+    await htmx.ajax("GET", link.href, { target: this, swap: "innerHTML" });
+    const body = this.querySelector(".pane__body");
+    const passage = this.querySelector("#passage");
+    if (passage) body.scrollTop = passage.getBoundingClientRect().top - body.getBoundingClientRect().top - body.clientHeight / 4;
+  }
+
+  close() {
+    this.replaceChildren();
+    this.from?.removeAttribute("aria-current");
+    this.from?.focus();
+    this.from = null;
+  }
+});
