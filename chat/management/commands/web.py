@@ -55,7 +55,10 @@ class Request(http_protocol.WebRequest):
 
     def process(self) -> Any:
         self.body, self.content = self.content, io.BytesIO()
+        size = self.body.seek(0, io.SEEK_END)
         self.body.seek(0)
+        if size:  # a body sent in chunks comes without it, and Django takes that for no body
+            self.requestHeaders.setRawHeaders(b"content-length", [str(size).encode()])
         return super().process()
 
 
