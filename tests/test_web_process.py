@@ -1,0 +1,74 @@
+"""``manage.py web`` at work: what daphne by itself would get wrong."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server import Server
+
+MEGABYTE = 1024 * 1024
+BOUNDARY = "carrel-test"
+HEAD = (
+    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
+    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="big.bin"\r\n'
+    "Content-Type: application/octet-stream\r\n\r\n"
+).encode()
+TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def upload(server: Server, megabytes: int, headers: dict[str, str], chunked: bool) -> dict:
+    def body() -> Iterator[bytes]:
+        yield HEAD
+        for number in range(megabytes):
+            yield bytes([number % 256]) * MEGABYTE
+        yield TAIL
+
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request(
+        "POST",
+        "/api/v1/beta/files",
+        body(),
+        {
+            "Authorization": f"Bearer {server.api_key}",
+            "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+            **headers,
+        },
+        encode_chunked=chunked,
+    )
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    assert answer.status == 200, text
+    connection.close()
+    return json.loads(text)
+
+
+def stored_size(server: Server, file: dict) -> int:
+    return (server.data / "files" / file["id"][:2] / file["id"].replace("-", "")).stat().st_size
+
+
+def test_a_body_without_a_length_arrives_whole(server):
+    file = upload(server, 1, {"Transfer-Encoding": "chunked"}, chunked=True)
+
+    assert stored_size(server, file) == MEGABYTE
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads /proc: Linux only")
+def test_an_upload_is_not_held_in_memory(server):
+    process = Path(f"/proc/{server.processes['web'].pid}")
+    length = len(HEAD) + 64 * MEGABYTE + len(TAIL)
+    upload(server, 1, {"Content-Length": str(len(HEAD) + MEGABYTE + len(TAIL))}, chunked=False)
+    (process / "clear_refs").write_text("5")  # the peak is counted from here
+    before = peak_megabytes(process)
+
+    file = upload(server, 64, {"Content-Length": str(length)}, chunked=False)
+
+    assert stored_size(server, file) == 64 * MEGABYTE
+    assert peak_megabytes(process) - before < 32
+
+
+def peak_megabytes(process: Path) -> float:
+    status = (process / "status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
