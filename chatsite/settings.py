@@ -58,7 +58,8 @@ ALLOWED_HOSTS = env_words("ALLOWED_HOSTS", "localhost 127.0.0.1 [::1]")
 CSRF_TRUSTED_ORIGINS = env_words("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
-    "daphne",  # first: makes runserver an ASGI server
+    # First: makes runserver an ASGI server. Otherwise only manage.py web pays for loading it.
+    *(["daphne"] if DEBUG else []),
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
