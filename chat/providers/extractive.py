@@ -1,0 +1,349 @@
+"""The model that needs no model: it answers by quoting the passages it was shown."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chat.providers.base import (
+    Excerpt,
+    Message,
+    Part,
+    TextPart,
+    ToolSpec,
+    Usage,
+    estimate_tokens,
+)
+from chat.providers.embedded import StaticEmbedder
+from chat.providers.quotable import Span, Wants, can_answer, quote, span_of, units
+from chat.providers.words import content_terms, stem, terms
+
+QUOTES = 3  # sentences picked for one answer, at most
+BESIDE = 0.75  # share of the best sentence's score that another needs to be quoted beside it
+ENOUGH = 0.45  # fit of the best sentence, for it to be called an answer
+CLOSE = 0.25  # ... to be shown as what comes closest
+LONGEST = 100  # words of a question that are looked at, its last ones
+BORROWED = 0.5  # weight of a word taken from the question before
+
+HINT = "Try the words that the documents themselves use, or search other indexes."
+NOTHING_FOUND = f"Nothing was found for this. {HINT}"
+NOTHING_FITS = f"Nothing that was found answers this. {HINT}"
+
+Array = NDArray[np.float32]
+
+
+class ExtractiveModel:
+    """A ``ChatModel`` that quotes the sentences which answer best, or says that none does."""
+
+    name = "embedded"
+    writes = False
+
+    def __init__(self, embedder: StaticEmbedder | None = None):
+        self._embedder = embedder or StaticEmbedder()
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
+    ) -> AsyncIterator[Part]:
+        """See ``ChatModel.stream``. Calls no tools, and reads only questions and excerpts."""
+        text = await asyncio.to_thread(answer, messages, self._embedder)
+        for word in re.findall(r"\S+\s*", text):
+            yield TextPart(word)
+        read = sum(estimate_tokens(message.content) for message in messages)
+        yield Usage(read, estimate_tokens(text))
+
+
+def answer(messages: Sequence[Message], embedder: StaticEmbedder) -> str:
+    """The whole answer to the last question of a conversation, as Markdown."""
+    asked = [at for at, message in enumerate(messages) if message.role == "user"]
+    excerpts = [e for message in messages[asked[-1] :] for e in message.excerpts] if asked else []
+    passages = [Passage(excerpt) for excerpt in excerpts]
+    if not any(passage.units for passage in passages):
+        return NOTHING_FOUND
+    question = Question([messages[at].question or messages[at].content for at in asked])
+    picked = pick(question, rate(question, passages, embedder))
+    if not picked or picked[0].fit < CLOSE:
+        return NOTHING_FITS
+    fits = picked[0].fit >= ENOUGH
+    return phrase(quoted(question, picked if fits else picked[:1]), fits)
+
+
+# What is asked, and what there is to answer it ---------------------------------------------------
+
+_INSTRUCTION = re.compile(
+    r"\b(how (do|can|could|should|would|to)|steps?)\b|\bwie\b.{0,40}\b(ich|wir|man)\b",
+    re.IGNORECASE,
+)
+_ENUMERATION = re.compile(r"\bwhat (\w+ )?\w+s (are|can|do)\b|\b(which|list|welche)", re.IGNORECASE)
+_NAMED = re.compile(r"\b(who|whose|whom|where|which|wer|wo)\b", re.IGNORECASE)
+_DEFINED = re.compile(
+    r"^\W*(?:what|who) (?:is|are|was|were) (?:an? |the )?([\w .-]{2,40}?)\W*$", re.IGNORECASE
+)
+_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+_NUMBERS = "one|two|three|four|five|six|seven|eight|nine|ten|dozen|hundred|thousand|million"
+_CUES = (  # what is asked for, and what tells that it is there
+    (
+        re.compile(r"\bhow (many|much|long|old|far|large|big|often)\b|\bwie ?viele?\b", re.I),
+        re.compile(rf"\d|\b({_NUMBERS})s?\b"),
+    ),
+    (
+        re.compile(r"\b(when|what (year|date|day|month|century)|wann)\b", re.I),
+        re.compile(rf"\b(\d{{3,4}}s?|{_MONTHS}|century)\b"),
+    ),
+    (
+        re.compile(r"\b(why|warum)\b", re.I),
+        re.compile(r"\b(because|due to|since|therefore|led to|caused?|in order to|weil|damit)\b"),
+    ),
+)
+_NAME = re.compile(r"(?<!^)\b[A-ZÄÖÜ]\w+")
+_DOES = re.compile(  # a sentence that says what to do
+    r"^\W*(\d+[.)] )?((to|um) \w+ .*,|(first|then|next|now|zuerst|dann)\b"
+    r"|(add|choose|click|create|enter|go|install|open|press|put|run|select|set|type|use)\b)",
+    re.IGNORECASE,
+)
+_LEANING = frozenset(terms("it its they them their that this those these he his him she her there"))
+
+
+class Question:
+    """The last question of some, and what it takes over from those before."""
+
+    def __init__(self, questions: Sequence[str]):
+        self.text = questions[-1]
+        self.is_instruction = bool(_INSTRUCTION.search(self.text))
+        self.wants = Wants(self.is_instruction, bool(_ENUMERATION.search(self.text)))
+        own = content_terms(self.text)[-LONGEST:]
+        self.weights = _borrowed(questions) | dict.fromkeys(own, 1.0)
+        self.pairs = set(pairwise(map(stem, own)))
+
+    def is_cued(self, text: str) -> bool:
+        """Whether a text has in it what an answer of the kind asked for has."""
+        if self._cue:
+            return bool(self._cue.search(text))
+        names = _NAME.findall(text) if self._asks_name else ()
+        return any(name.lower() not in self.weights for name in names)
+
+    @cached_property
+    def _cue(self) -> re.Pattern[str] | None:
+        if self.is_instruction:
+            return _DOES
+        if defined := _DEFINED.match(self.text):
+            subject = re.escape(defined[1])
+            return re.compile(rf"^((an?|the) )?{subject}\b.{{0,40}}?\b(is|are|was|were) ", re.I)
+        return next((has for asks, has in _CUES if asks.search(self.text)), None)
+
+    @cached_property
+    def _asks_name(self) -> bool:
+        return bool(_NAMED.search(self.text))
+
+
+def _borrowed(questions: Sequence[str]) -> dict[str, float]:
+    """Words of earlier questions, when the last one leans on them, each further back for less."""
+    weights: dict[str, float] = {}
+    weight = 1.0
+    for leaning, before in pairwise(reversed(questions[-4:])):
+        own = content_terms(leaning)
+        if len(own) > 2 and _LEANING.isdisjoint(terms(leaning)):
+            break
+        weight *= BORROWED
+        weights = dict.fromkeys(content_terms(before), weight) | weights
+    return weights
+
+
+class Passage:
+    """An excerpt in its units, with the words of each."""
+
+    def __init__(self, excerpt: Excerpt):
+        self.excerpt = excerpt
+        self.units = units(excerpt.text, excerpt.heading)
+        self.words = [terms(unit.text) for unit in self.units]
+        self.stems = [[stem(word) for word in words] for words in self.words]
+        self.over = [  # the stems of the headings over each
+            set(map(stem, terms(unit.headings))) for unit in self.units
+        ]
+        self.vocabulary = set().union(*self.stems, *self.over)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A unit that could be quoted, and how well it answers."""
+
+    passage: Passage
+    at: int  # its place in the passage's units
+    score: float  # to rank by
+    own: float  # ... without what its passage adds
+    fit: float  # 0 to 1, to judge by
+    meets: Array  # for each word asked: 1 if it stands here, 0.5 and more nearby, 0 if not
+    rarest: int  # the word it meets that tells most
+
+    @property
+    def stems(self) -> set[str]:
+        return set(self.passage.stems[self.at])
+
+
+# Which units answer best -------------------------------------------------------------------------
+
+
+def rate(
+    question: Question, passages: Sequence[Passage], embedder: StaticEmbedder
+) -> list[Candidate]:
+    """Every unit that can be quoted, best first; ``bench.embedded_answers`` fitted the weights."""
+    asked = list(question.weights)
+    shares = np.array(list(question.weights.values()), np.float32)
+    weights = shares * _idf(asked, passages)
+    shares, weights = shares / (shares.sum() or 1), weights / (weights.sum() or 1)
+    closest = _closest(asked, passages, embedder)
+    cosines = _cosines(question.text, passages, embedder)
+    top = max(passage.excerpt.score for passage in passages) or 1
+    found = []
+    for passage, close, cosine in zip(passages, closest, cosines, strict=True):
+        stems = [stem(word) for word in asked]
+        meets = _meets(stems, passage)
+        own = 1.4 * weights @ close + 0.4 * cosine + 0.4 * weights @ meets
+        own += 0.3 * _has_cue(question, passage) + 0.2 * _adjacent(question, passage)
+        score = own + 1.5 * passage.excerpt.score / top
+        # Of all that was tried, these two tell an answer from a lookalike best.
+        said = np.array([word in passage.vocabulary for word in stems], np.float32)
+        fit = 0.43 * shares @ said + 0.57 * cosine
+        found += [
+            Candidate(
+                passage,
+                at,
+                float(score[at]),
+                float(own[at]),
+                float(fit[at]),
+                meets[:, at],
+                int(np.argmax(weights * (meets[:, at] >= 0.5))),
+            )
+            for at in range(len(passage.units))
+            if can_answer(passage.units, at)
+        ]
+    return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def _idf(asked: Sequence[str], passages: Sequence[Passage]) -> Array:
+    """How rare each word is among the units; there is no other collection to ask."""
+    every = [set(stems) for passage in passages for stems in passage.stems]
+    counts = np.array([sum(stem(word) in stems for stems in every) for word in asked], np.float32)
+    return np.log(1 + (len(every) - counts + 0.5) / (counts + 0.5))
+
+
+def _closest(
+    asked: Sequence[str], passages: Sequence[Passage], embedder: StaticEmbedder
+) -> list[Array]:
+    """Per passage: for each word asked and each unit, the cosine of the unit's closest word."""
+    words = list(dict.fromkeys(w for p in passages for words in p.words for w in words))
+    place = {word: at for at, word in enumerate(words)}
+    cosines = embedder.word_vectors(asked) @ embedder.word_vectors(words).T
+    stems = np.array([stem(word) for word in words])
+    for row, word in zip(cosines, asked, strict=True):
+        row[stems == stem(word)] = 1
+    none = np.zeros(len(asked), np.float32)
+    return [
+        np.array(
+            [
+                cosines[:, [place[word] for word in words]].max(axis=1) if words else none
+                for words in passage.words
+            ],
+            np.float32,
+        )
+        .reshape(-1, len(asked))
+        .T
+        for passage in passages
+    ]
+
+
+def _cosines(text: str, passages: Sequence[Passage], embedder: StaticEmbedder) -> list[Array]:
+    """Per passage, the cosine of each unit with the question."""
+    pieces = [unit.text for passage in passages for unit in passage.units]
+    rows = embedder.encode([text, *pieces])
+    ends = np.cumsum([len(passage.units) for passage in passages])
+    return np.split(rows[1:] @ rows[0], ends[:-1])
+
+
+def _meets(asked: Sequence[str], passage: Passage) -> Array:
+    """For each stem asked and each unit: 1 where it stands there, less where it stands nearby."""
+    here = np.array([[word in stems for stems in passage.stems] for word in asked], np.float32)
+    before, after = np.zeros_like(here), np.zeros_like(here)
+    before[:, 1:], after[:, :-1] = 0.6 * here[:, :-1], 0.3 * here[:, 1:]
+    over = np.array([[0.5 * (word in over) for over in passage.over] for word in asked], np.float32)
+    return np.maximum.reduce([here, before, after, over])
+
+
+def _has_cue(question: Question, passage: Passage) -> Array:
+    return np.array([question.is_cued(unit.text) for unit in passage.units], np.float32)
+
+
+def _adjacent(question: Question, passage: Passage) -> Array:
+    """The share of the question's neighbouring words that are neighbours in the unit too."""
+    count = len(question.pairs) or 1
+    shared = [len(question.pairs & set(pairwise(stems))) / count for stems in passage.stems]
+    return np.array(shared, np.float32)
+
+
+def pick(question: Question, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The best candidate, and others that come near it and say something else."""
+    picked: list[Candidate] = []
+    for candidate in candidates:
+        best = picked[0] if picked else candidate
+        if len(picked) == QUOTES or candidate.score < BESIDE * best.score:
+            break
+        # How to do one thing is no part of how to do another, however alike they sound.
+        strays = question.is_instruction and candidate.meets[best.rarest] < 0.5
+        if candidate.own >= 0.6 * best.own and not strays and not _repeats(candidate, picked):
+            picked.append(candidate)
+    return picked
+
+
+def _repeats(candidate: Candidate, picked: Sequence[Candidate]) -> bool:
+    said = candidate.stems
+    return any(len(said & other.stems) >= 0.8 * len(said) for other in picked)
+
+
+# How the answer reads ----------------------------------------------------------------------------
+
+
+def quoted(question: Question, picked: Sequence[Candidate]) -> list[tuple[Passage, Span]]:
+    """What to quote of which passage: the best pick first, then the others as they read."""
+    found: dict[Passage, list[Span]] = {}
+    for candidate in picked:
+        passage = candidate.passage
+        if span := span_of(passage.units, candidate.at, question.wants):
+            found.setdefault(passage, []).append(span)
+    return [(passage, span) for passage, spans in found.items() for span in _merged(spans)]
+
+
+def _merged(spans: Sequence[Span]) -> list[Span]:
+    """The span given first first, the others in reading order; those that touch made one."""
+    merged: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.first):
+        if merged and span.first <= merged[-1].last + 1:
+            merged[-1] = Span(merged[-1].first, max(merged[-1].last, span.last))
+        else:
+            merged.append(span)
+    best = spans[0].first
+    return sorted(merged, key=lambda span: not span.first <= best <= span.last)
+
+
+def phrase(quotes: Sequence[tuple[Passage, Span]], fits: bool) -> str:
+    """The answer: a line that says it quotes, and the quotes, each with its number."""
+    if not quotes:
+        return NOTHING_FITS
+    sources = {passage.excerpt.source for passage, _ in quotes}
+    where = _escaped(sources.pop()) if len(sources) == 1 else "the documents"
+    opening = f"Quoted from {where}:"
+    if not fits:
+        opening = f"Nothing that was found clearly answers this. What comes closest, from {where}:"
+    return "\n\n".join(
+        [
+            opening,
+            *(quote(p.excerpt.text, p.units, span, p.excerpt.number) for p, span in quotes),
+        ]
+    )
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", name)
