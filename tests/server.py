@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60.0  # seconds; for a busy machine, a server is up in three
 
@@ -68,6 +70,15 @@ class Server:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def api(self) -> httpx.Client:
+        """A client of the REST API with the first admin's key: ``with server.api() as api``."""
+        return httpx.Client(
+            base_url=f"{self.url}/api/v1",
+            headers={"Authorization": f"Bearer {self.api_key}"},
+            timeout=PATIENCE,
+            trust_env=False,
+        )
 
     def log(self) -> str:
         return "".join(path.read_text() for path in sorted(self.data.glob("*.log")))

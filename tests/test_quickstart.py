@@ -62,12 +62,6 @@ class Quickstart:
         return {args.split()[-1]: int(args.split()[0]) for args in pids.splitlines()}
 
 
-@pytest.fixture(scope="module")
-def data(server: Server) -> Path:
-    """A folder that was prepared once already."""
-    return server.data
-
-
 @pytest.fixture
 def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quickstart]:
     started = Quickstart(tmp_path_factory.mktemp("carrel"), free_port())
@@ -77,18 +71,15 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quickstart]
         started.wait()
 
 
-def ask(url: str, key: str, **query: str) -> httpx.Response:
-    return httpx.get(url, params=query, headers={"Authorization": f"Bearer {key}"}, trust_env=False)
-
-
 def test_the_first_run_ends_with_an_address_a_sign_in_and_a_key_that_work(quickstart):
     quickstart.read_until(RUNNING.format(port=quickstart.port))
 
     kept = quickstart.data / "first-sign-in.txt"
     username, password, key = read_sign_in(kept)
     url = f"http://127.0.0.1:{quickstart.port}"
-    indexes = ask(f"{url}/api/v1/indexes", key).json()["items"]
     with httpx.Client(base_url=url, trust_env=False) as person:
+        bearer = {"Authorization": f"Bearer {key}"}
+        indexes = person.get("/api/v1/indexes", headers=bearer).json()["items"]
         page = person.get("/admin/login/").text
         token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page).group(1)
         form = {"username": username, "password": password, "csrfmiddlewaretoken": token}
@@ -137,21 +128,16 @@ def test_a_taken_port_is_named_before_anything_is_done(tmp_path):
 
 def test_another_run_keeps_what_is_there_and_brings_nothing_back(tmp_path):
     first = Server(tmp_path)
-    with first:
-        client = httpx.Client(
-            base_url=f"{first.url}/api/v1",
-            headers={"Authorization": f"Bearer {first.api_key}"},
-            trust_env=False,
-        )
-        for kind in ("indexes", "beta/directories"):
-            for item in client.get(f"/{kind}").json()["items"]:
-                client.delete(f"/{kind}/{item['id']}").raise_for_status()
+    with first, first.api() as api:
+        for kind in ("/indexes", "/beta/directories"):
+            for item in api.get(kind).json()["items"]:
+                api.delete(f"{kind}/{item['id']}").raise_for_status()
 
     said = first.manage("quickstart", "--no-serve")
 
-    with first:
-        assert client.get("/indexes").json()["items"] == []
-        assert client.get("/beta/directories").json()["items"] == []
+    with first, first.api() as api:
+        assert api.get("/indexes").json()["items"] == []
+        assert api.get("/beta/directories").json()["items"] == []
     assert read_sign_in(tmp_path / "first-sign-in.txt")[2] == first.api_key
     assert first.password not in said
     assert "first-sign-in.txt" in said
