@@ -13,12 +13,17 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from chat.models import Actor, Session
+from chat.providers.words import content_stems, stem
 from chat.web.rail import rail_groups
 
 register = template.Library()
 
-WORD = re.compile(r"\w+")
-SHORTEST_MARKED = 4  # letters; shorter words are mostly "the" and "and"
+WORD = re.compile(r"[^\W_]+")
+SEPARATOR_ROW = re.compile(r"^[|:\- ]+$\n?", re.MULTILINE)
+LINE_SIGNS = re.compile(r"^\s*(?:#{1,6}|>|[-*+]|```\w*)(?:\s+|$)", re.MULTILINE)
+CELL_BORDER = re.compile(r"[ \t]*\|[ \t]*")
+LINKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+INLINE_SIGNS = re.compile(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|`+")
 
 
 @register.simple_tag
@@ -57,19 +62,27 @@ def age(moment: Any) -> str:
 
 @register.filter
 def mark_words(text: str, question: str) -> SafeString:
-    """The text with the question's longer words marked, whatever their endings."""
-    words = {word.lower() for word in WORD.findall(question) if len(word) >= SHORTEST_MARKED}
-    stems = sorted({word[: max(SHORTEST_MARKED, len(word) - 2)] for word in words})
-    if not stems:
-        return conditional_escape(text)
-    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, stems))})\w*", re.IGNORECASE)
+    """The text with the words that the question holds too marked, whatever their endings."""
+    asked = set(content_stems(question))
     html, end = [], 0
-    for match in pattern.finditer(text):
-        html += [conditional_escape(text[end : match.start()]), "<mark>"]
-        html += [conditional_escape(match[0]), "</mark>"]
-        end = match.end()
+    for match in WORD.finditer(text):
+        if stem(match[0].lower()) in asked:
+            html += [
+                conditional_escape(text[end : match.start()]),
+                format_html("<mark>{}</mark>", match[0]),
+            ]
+            end = match.end()
     html.append(conditional_escape(text[end:]))
     return mark_safe("".join(html))  # noqa: S308 - every piece of text was escaped
+
+
+@register.filter
+def plain(text: str) -> str:
+    """Markdown as a person would read it aloud: without its signs."""
+    text = LINE_SIGNS.sub("", SEPARATOR_ROW.sub("", text))
+    text = INLINE_SIGNS.sub("", LINKS.sub(r"\1", CELL_BORDER.sub(" · ", text)))
+    lines = (line.strip(" ·") for line in text.split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 @register.filter

@@ -36,8 +36,6 @@ ATTRIBUTES = {
     "a": {"href", "rel", "target", "title", "data-number"},
     "input": {"type", "checked", "disabled"},
     "ol": {"start"},
-    "td": {"style"},
-    "th": {"style", "scope"},
 }
 TAGS = {
     *("a", "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote"),
@@ -100,7 +98,6 @@ def _clean(html: str) -> SafeString:
             tags=TAGS,
             attributes=ATTRIBUTES,
             url_schemes={"http", "https", "mailto"},
-            filter_style_properties={"text-align"},
             link_rel=None,
         )
     )
@@ -113,6 +110,7 @@ def _parser() -> MarkdownIt:
     parser.use(footnote_plugin).use(tasklists_plugin)
     parser.inline.ruler.before("link", "citation", _citation_rule)
     parser.core.ruler.push("outward_links", _outward_links_rule)
+    parser.core.ruler.push("page", _page_rules)
     return parser
 
 
@@ -146,6 +144,16 @@ def _outward_links_rule(state: StateCore) -> None:
     for token in state.tokens:
         if token.type == "inline" and token.children:
             token.children = _with_hosts(token.children)
+
+
+def _page_rules(state: StateCore) -> None:
+    """Fit the document into a page: headings below the page's own two levels, and a column's
+    alignment as a class, since the content policy lets no style attribute through."""
+    for token in state.tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
+        if token.type in {"th_open", "td_open"} and (style := token.attrs.pop("style", None)):
+            token.attrSet("class", str(style).replace("text-align:", "align-"))
 
 
 def _with_hosts(children: Sequence[Token]) -> list[Token]:

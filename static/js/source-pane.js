@@ -8,7 +8,8 @@ function passageOf(link) {
   return turn && document.getElementById(`${turn.id}-passage-${link.dataset.number}`);
 }
 
-function showCard(link) {
+function showCard(link, event) {
+  if (event.type === "focusin" && !link.matches(":focus-visible")) return;
   const passage = passageOf(link);
   if (!passage || shown === link) return;
   shown = link;
@@ -26,10 +27,11 @@ function hideCard() {
   shown = null;
 }
 
-for (const [event, action] of [["pointerover", showCard], ["focusin", showCard], ["pointerout", hideCard], ["focusout", hideCard]]) {
-  document.addEventListener(event, ({ target, pointerType }) => {
+for (const [name, action] of [["pointerover", showCard], ["focusin", showCard], ["pointerout", hideCard], ["focusout", hideCard]]) {
+  document.addEventListener(name, (event) => {
+    const { target, pointerType } = event;
     const link = target.closest?.(LINK);
-    if (link && pointerType !== "touch") action(link);
+    if (link && pointerType !== "touch") action(link, event);
   });
 }
 document.addEventListener("scroll", hideCard, { capture: true, passive: true });
@@ -67,6 +69,7 @@ customElements.define("source-pane", class extends HTMLElement {
     this.replaceChildren();
     this.from?.removeAttribute("aria-current");
     this.from?.focus();
+    hideCard();
     this.from = null;
   }
 });
