@@ -51,6 +51,8 @@ class Index(models.Model):
     store_items = models.BooleanField(default=False)
     sync_frequency = models.CharField(max_length=20, choices=Frequency, default=Frequency.MANUAL)
     last_synced_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Counts the changes of its chunks, so that what is kept of them in memory knows when it is old.
+    revision = models.PositiveBigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)

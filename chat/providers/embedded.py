@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
@@ -22,15 +23,15 @@ _WORDS_KEPT = 50_000  # word vectors kept at hand, 1 KB each
 
 
 class StaticEmbedder:
-    """The ``Embedder`` that needs nothing but its package. Loaded at first use, in 0.2 s."""
+    """The ``Embedder`` that needs nothing but its package.
+
+    Its data is loaded at first use, in 0.2 s, and shared by all objects of this class.
+    """
 
     name = "wordllama-256"
     size = 256
 
     def __init__(self):
-        self._loading = threading.Lock()
-        self._tokenizer: Tokenizer | None = None
-        self._pieces: np.ndarray = np.empty((0, self.size), np.float16)
         self._words = _WordCache(self.size)
 
     async def embed(
@@ -60,7 +61,7 @@ class StaticEmbedder:
         vectors = np.zeros((len(texts), self.size), np.float32)
         if not lengths.any():
             return vectors
-        pieces = self._pieces[np.concatenate([row for row in ids if row]).astype(np.intp)]
+        pieces = _model()[1][np.concatenate([row for row in ids if row]).astype(np.intp)]
         starts = np.concatenate([[0], np.cumsum(lengths[lengths > 0])[:-1]])
         # The sum points where the mean does, and only the direction is kept.
         vectors[lengths > 0] = np.add.reduceat(pieces, starts, axis=0, dtype=np.float32)
@@ -71,22 +72,29 @@ class StaticEmbedder:
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         # A lone surrogate cannot be handed to the tokenizer, which wants UTF-8.
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
-        tokenizer = self._tokenizer or self._load()
+        tokenizer, _ = _model()
         return [e.ids for e in tokenizer.encode_batch_fast(clean, add_special_tokens=False)]
 
-    def _load(self) -> Tokenizer:
-        """Read the package's two data files; its own loader would ask the network for one."""
-        with self._loading:
-            if self._tokenizer is None:
-                home = Path(str(distribution("wordllama").locate_file("wordllama")))
-                weights = load_file(home / "weights" / "l2_supercat_256.safetensors")
-                self._pieces = weights["embedding.weight"]
-                path = home / "tokenizers" / "l2_supercat_tokenizer_config.json"
-                tokenizer = Tokenizer.from_file(str(path))
-                tokenizer.no_padding()
-                tokenizer.no_truncation()
-                self._tokenizer = tokenizer  # last: whoever sees it may use the pieces too
-            return self._tokenizer
+
+_loading = threading.Lock()
+_loaded: list[tuple[Tokenizer, NDArray[np.float16]]] = []
+
+
+def _model() -> tuple[Tokenizer, NDArray[np.float16]]:
+    """The tokenizer and the vector of each word piece.
+
+    From the package's two data files; its own loader would ask the network for one of them.
+    """
+    with _loading:
+        if not _loaded:
+            home = Path(str(distribution("wordllama").locate_file("wordllama")))
+            weights = load_file(home / "weights" / "l2_supercat_256.safetensors")
+            path = home / "tokenizers" / "l2_supercat_tokenizer_config.json"
+            tokenizer = Tokenizer.from_file(str(path))
+            tokenizer.no_padding()
+            tokenizer.no_truncation()
+            _loaded.append((tokenizer, weights["embedding.weight"]))
+        return _loaded[0]
 
 
 class _WordCache:

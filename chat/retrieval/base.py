@@ -91,6 +91,10 @@ class SearchBackend(Protocol):
         """The best ``limit`` of either ranking over all of the query's indexes, filters applied."""
         ...
 
+    def document_frequencies(self, stems: Sequence[str]) -> tuple[list[int], int]:
+        """In about how many chunks each stem occurs, of how many in all."""
+        ...
+
     def rebuild(self, index_ids: Iterable[str] | None = None) -> int:
         """Drop and make again from the chunks; answers how many chunks were written."""
         ...

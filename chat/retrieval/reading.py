@@ -1,9 +1,6 @@
-"""Looking into documents without a ranking: by name, by pattern, by place.
+"""Looking into documents without ranking: find, grep, read. Synchronous, from any thread."""
 
-Synchronous; offsets are in characters of ``document.text``.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import re2
@@ -12,62 +9,75 @@ from chat.errors import Invalid
 from chat.models import Document
 
 MAX_MATCHES = 10_000
-MAX_PATTERN = 1_000  # characters
+_PATTERN_MEMORY = 8 * 2**20  # bytes a compiled pattern may take
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A place where a pattern matched; ``content`` is the match with its context."""
+    """A place where a pattern matched; offsets in characters of the document's text."""
 
-    content: str
-    start_char: int  # of the match, without context
+    content: str  # the match with its context
+    start_char: int
     end_char: int
 
 
 def find(
-    index_ids: Sequence[str], file_name: str | None = None, file_name_contains: str | None = None
+    index_ids: Sequence[str],
+    file_name: str | None = None,
+    file_name_contains: str | None = None,
 ) -> list[dict[str, str]]:
-    """``{file_id, file_name}`` of readable documents, by name; a part is found in any case."""
+    """The readable files of those indexes as ``{file_id, file_name}``, by name.
+
+    ``file_name`` is exact; ``file_name_contains`` is literal and case does not matter.
+    """
     documents = Document.objects.readable().filter(index__in=index_ids)
     if file_name is not None:
         documents = documents.filter(name=file_name)
-    if file_name_contains:
-        documents = documents.filter(name__icontains=file_name_contains)
-    rows = documents.order_by("name", "directory_file").values_list("directory_file", "name")
-    return [{"file_id": file_id, "file_name": name} for file_id, name in rows]
+    rows = documents.order_by("name", "pk").values_list("directory_file_id", "name")
+    # Compared here: SQLite folds the case of ASCII letters only.
+    part = (file_name_contains or "").casefold()
+    return [
+        {"file_id": file_id, "file_name": name} for file_id, name in rows if part in name.casefold()
+    ]
 
 
 def grep(document: Document, pattern: str, context_chars: int = 0) -> list[Match]:
-    """Matches in order, at most ``MAX_MATCHES``; empty matches are left out.
+    """Every match of a regular expression (RE2 syntax, ``^`` and ``$`` at lines), in order.
 
-    RE2 syntax, so time grows with the text alone. Raises Invalid for a pattern it cannot take.
+    Takes time linear in the text whatever the pattern. Empty matches do not count, and no more
+    than ``MAX_MATCHES`` are given. Raises ``Invalid`` for a pattern that is broken or too large.
     """
-    if len(pattern) > MAX_PATTERN:
-        raise Invalid(f"A pattern may have {MAX_PATTERN:,} characters.", "pattern")
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 8 << 20
-    try:
-        compiled = re2.compile(pattern, options)
-    except re2.error as exc:
-        raise Invalid(f"The pattern cannot be used: {_reason(exc)}", "pattern") from exc
+    expression = _compile(pattern)
     text = document.text
-    found: list[Match] = []
-    for match in compiled.finditer(text):
+    matches = []
+    for start, end in _spans(expression, text):
+        content = text[max(0, start - context_chars) : end + context_chars]
+        matches.append(Match(content, start, end))
+        if len(matches) == MAX_MATCHES:
+            break
+    return matches
+
+
+def _compile(pattern: str):
+    options = re2.Options()
+    options.max_mem = _PATTERN_MEMORY
+    options.log_errors = False
+    try:
+        return re2.compile("(?m)" + pattern, options=options)
+    except re2.error as error:
+        reason = error.args[0].decode("utf-8", "replace")
+        raise Invalid(f"This is not a pattern RE2 can use: {reason}.", "pattern") from error
+    except UnicodeEncodeError as error:
+        raise Invalid("The pattern holds half a character.", "pattern") from error
+
+
+def _spans(expression, text: str) -> Iterator[tuple[int, int]]:
+    for match in expression.finditer(text):
         start, end = match.span()
         if start < end:
-            context = text[max(0, start - context_chars) : end + context_chars]
-            found.append(Match(context, start, end))
-        if len(found) == MAX_MATCHES:
-            break
-    return found
+            yield start, end
 
 
 def read(document: Document, offset: int = 0, max_length: int | None = None) -> str:
-    """The text from an offset on; empty past its end."""
-    return document.text[offset : None if max_length is None else offset + max_length]
-
-
-def _reason(exc: Exception) -> str:
-    reason = exc.args[0] if exc.args else ""
-    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+    """The text from a character on, to its end or at most that many; "" past the end."""
+    return document.text[offset:][:max_length]

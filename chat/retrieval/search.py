@@ -1,37 +1,196 @@
-"""From a query to passages."""
+"""From a question to passages: two rankings fused by their scores, then a second look.
 
+``score`` is the weighed mean of BM25, as a share of the best candidate's, and the cosine: from 0
+to 1, the same for the same passages found, not comparable between questions. ``rerank_score`` adds
+to it what the second look sees, weighed, and is from 0 to 1 as well.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TypeVar
 
-from channels.db import database_sync_to_async
+import numpy as np
+from django.db import close_old_connections
 
 from chat import conf
 from chat.models import Chunk, Document
+from chat.providers.base import Vectors
+from chat.providers.embedded import StaticEmbedder
+from chat.providers.words import content_stems, terms
 
-from .base import Passage, Query
+from .base import Candidate, Passage, Query
+from .rerank import TOTAL_WEIGHT, Floats, Reranker, weigh
 
-_threads = ThreadPoolExecutor(4, thread_name_prefix="search")
+CANDIDATES = 40  # from each ranking, unless the query says otherwise or wants more
+LOOKED_AT = 40  # by the reranker, at least
+
+T = TypeVar("T")
 
 
 async def search(query: Query) -> list[Passage]:
-    """Passages of all the query's indexes, best first."""
-    vector = (await conf.embedder().embed([query.text], "query"))[0]
-    blocking = database_sync_to_async(_search, thread_sensitive=False, executor=_threads)
-    return await blocking(query, vector)
+    """The passages that fit the query best, best first; [] for one without a word.
+
+    Raises ``ModelError`` when the embedding endpoint does.
+    """
+    if not terms(query.text) or not query.index_ids or query.top_k < 1:
+        return []
+    vector = None
+    if query.vector_weight != 0:
+        [vector] = await conf.embedder().embed([query.text], kind="query")
+    return await _in_thread(lambda: find_passages(query, vector))
 
 
-def _search(query: Query, vector) -> list[Passage]:
-    candidates = conf.search_backend().rank(query, vector, query.num_candidates or 50)
-    top = max((c.full_text for c in candidates), default=0) or 1
-    scores = {c.chunk_id: c.full_text / top + 0.9 * c.vector for c in candidates}
-    best = sorted(scores, key=scores.__getitem__, reverse=True)[: query.top_k]
-    chunks = Chunk.objects.select_related("document").in_bulk(best)
-    return [_passage(chunks[pk], scores[pk]) for pk in best if pk in chunks]
+_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="search")
 
 
-def _passage(chunk: Chunk, score: float) -> Passage:
-    document: Document = chunk.document
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Do blocking work in a search thread: numpy and SQLite let the event loop run meanwhile."""
+
+    def tidy() -> T:
+        close_old_connections()
+        try:
+            return work()
+        finally:
+            close_old_connections()
+
+    return await asyncio.get_running_loop().run_in_executor(_threads, tidy)
+
+
+def find_passages(query: Query, vector: Vectors | None) -> list[Passage]:
+    """``search`` with the query's vector at hand; None searches by words alone."""
+    limit = query.num_candidates or max(CANDIDATES, query.top_k)
+    candidates = conf.search_backend().rank(query, vector, limit)
+    ranked = sorted(_fused(query, candidates), key=lambda one: -one.score)
+    if query.rerank:
+        ranked = _reranked(query, ranked[: max(LOOKED_AT, query.top_k)])
+        ranked.sort(key=lambda one: -one.rank)
+    if query.score_threshold is not None:
+        ranked = [one for one in ranked if one.rank >= query.score_threshold]
+    wanted = query.top_k
+    if query.rerank and query.rerank_top_n is not None:
+        wanted = min(wanted, query.rerank_top_n)
+    return _passages(query, ranked[:wanted])
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    chunk_id: int
+    score: float
+    rerank_score: float | None = None
+
+    @property
+    def rank(self) -> float:
+        return self.score if self.rerank_score is None else self.rerank_score
+
+
+# Fusion -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    full_text: float
+    vector: float
+
+    @classmethod
+    def of(cls, query: Query) -> "_Weights":
+        """The query's own where it has some, else what suits the embedder. Their sum is 1."""
+        full_text, vector = (1.0, 0.9) if _is_static() else (0.5, 0.5)
+        if query.full_text_weight is not None:
+            full_text = query.full_text_weight
+        if query.vector_weight is not None:
+            vector = query.vector_weight
+        total = (full_text + vector) or 1.0
+        return cls(full_text / total, vector / total)
+
+
+def _is_static() -> bool:
+    return isinstance(conf.embedder(), StaticEmbedder)
+
+
+def _fused(query: Query, candidates: Sequence[Candidate]) -> list[_Ranked]:
+    if not candidates:
+        return []
+    weights = _Weights.of(query)
+    full_text = np.array([one.full_text for one in candidates])
+    vector = np.maximum([one.vector for one in candidates], 0)
+    if not _is_static():
+        # The cosines of trained encoders lie close together, each model's somewhere else.
+        vector = (vector - vector.min()) / (np.ptp(vector) or 1)
+    full_text = full_text / (full_text.max() or 1)
+    scores = weights.full_text * full_text + weights.vector * vector
+    pairs = zip(candidates, scores.tolist(), strict=True)
+    return [_Ranked(one.chunk_id, score) for one, score in pairs]
+
+
+# The second look ----------------------------------------------------------------------------------
+
+FUSED_WEIGHT = 1.9  # of the score, beside the features' ``TOTAL_WEIGHT``
+
+
+@cache
+def _reranker() -> Reranker:
+    return Reranker()
+
+
+def _reranked(query: Query, ranked: Sequence[_Ranked]) -> list[_Ranked]:
+    # A trained encoder has seen most of this already.
+    share = 1.0 if _is_static() else 0.5
+    seen = share * weigh_passages(query.text, [one.chunk_id for one in ranked])
+    total = FUSED_WEIGHT + share * TOTAL_WEIGHT
+    return [
+        replace(one, rerank_score=(FUSED_WEIGHT * one.score + extra) / total)
+        for one, extra in zip(ranked, seen.tolist(), strict=True)
+    ]
+
+
+def weigh_passages(question: str, chunk_ids: Sequence[int]) -> Floats:
+    """What the second look sees in each of the chunks, weighed; 0 for one that is gone."""
+    reranker = _reranker()
+    missing = reranker.missing(chunk_ids)
+    texts = dict(Chunk.objects.filter(pk__in=missing).values_list("pk", "text")) if missing else {}
+    return weigh(reranker.look(question, chunk_ids, texts, _idf(question)))
+
+
+def _idf(question: str) -> dict[str, float]:
+    stems = list(dict.fromkeys(content_stems(question)))
+    frequencies, chunks = conf.search_backend().document_frequencies(stems)
+    return {
+        one: math.log(1 + max(chunks - frequency + 0.5, 0.5) / (frequency + 0.5))
+        for one, frequency in zip(stems, frequencies, strict=True)
+    }
+
+
+# Passages -----------------------------------------------------------------------------------------
+
+_CHUNK_FIELDS = (
+    *("document_id", "index_id", "heading", "text", "ordinal", "start_char", "end_char"),
+    *("token_count", "page_start", "page_end"),
+)
+
+
+def _passages(query: Query, ranked: Sequence[_Ranked]) -> list[Passage]:
+    """The rows behind what was ranked; what was replaced or removed meanwhile is left out."""
+    chunks = (
+        Chunk.objects.filter(pk__in=[one.chunk_id for one in ranked], index__in=query.index_ids)
+        .filter(document__state=Document.State.READY)
+        .select_related("document")
+        .only(
+            *_CHUNK_FIELDS,
+            *(f"document__{name}" for name in ("directory_file_id", "name", "title", "metadata")),
+        )
+        .in_bulk()
+    )
+    return [_passage(chunks[one.chunk_id], one) for one in ranked if one.chunk_id in chunks]
+
+
+def _passage(chunk: Chunk, ranked: _Ranked) -> Passage:
+    document = chunk.document
     return Passage(
-        chunk_id=chunk.pk,
+        chunk_id=ranked.chunk_id,
         document_id=document.pk,
         index_id=chunk.index_id,
         file_id=document.directory_file_id,
@@ -39,8 +198,8 @@ def _passage(chunk: Chunk, score: float) -> Passage:
         title=document.title,
         heading=chunk.heading,
         text=chunk.text,
-        score=score,
-        rerank_score=None,
+        score=ranked.score,
+        rerank_score=ranked.rerank_score,
         chunk_index=chunk.ordinal,
         start_char=chunk.start_char,
         end_char=chunk.end_char,

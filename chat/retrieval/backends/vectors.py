@@ -1,0 +1,185 @@
+"""Vectors kept in memory, one shelf a process: loaded when first searched, dropped when short."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chat.models import Chunk, Index
+from chat.providers.base import Vectors
+
+Ids = NDArray[np.int64]
+
+_FETCHED_AT_ONCE = 10_000  # rows
+_SKETCHED_FROM = 20_000  # rows: below, a scan of the vectors themselves takes under 2 ms
+_RESCORED = 1_000  # rows that a sketch lets through, at least
+
+
+@dataclass(frozen=True, slots=True)
+class _Vectors:
+    """The vectors of one index under one embedder, as they were at some revision; never changed."""
+
+    revision: int
+    chunk_ids: Ids  # ascending
+    document_ids: Ids
+    rows: Vectors  # (chunks, size)
+    sketch: NDArray[np.uint64]  # the signs of each row's numbers; 64 rows of bits to a column
+
+    @property
+    def bytes(self) -> int:
+        return self.rows.nbytes + self.sketch.nbytes + 16 * len(self.chunk_ids)
+
+
+class VectorShelf:
+    """Ranks chunks by cosine. ``limit`` is in bytes; the index unused for longest goes first."""
+
+    def __init__(self, limit: int):
+        self._limit = limit
+        self._lock = threading.Lock()  # for the shelf
+        self._loading = threading.Lock()  # for filling it: two loads of one index help nobody
+        self._shelf: OrderedDict[tuple[str, str], _Vectors] = OrderedDict()
+
+    def rank(
+        self,
+        index_ids: Sequence[str],
+        embedder: str,
+        vector: Vectors,
+        allowed: Sequence[int] | None,
+        limit: int,
+        also: Sequence[int] = (),
+    ) -> dict[int, float]:
+        """Cosine by chunk id: the ``limit`` best over all those indexes, and the ``also`` given.
+
+        Chunks without a vector, or with another embedder's, are not in the answer. ``allowed``
+        are ids of documents, None for all.
+        """
+        best: list[tuple[float, int]] = []
+        asked: dict[int, float] = {}
+        for held in self._held(index_ids, embedder):
+            chosen = _best(held, vector, allowed, limit)
+            scores = held.rows[chosen] @ vector
+            best += zip(scores.tolist(), held.chunk_ids[chosen].tolist(), strict=True)
+            places = _places(held.chunk_ids, np.array(also, np.int64))
+            scores = held.rows[places] @ vector
+            asked.update(zip(held.chunk_ids[places].tolist(), scores.tolist(), strict=True))
+        best.sort(reverse=True)
+        return asked | {chunk_id: score for score, chunk_id in best[:limit]}
+
+    def _held(self, index_ids: Sequence[str], embedder: str) -> Iterator[_Vectors]:
+        """The vectors of those indexes at their present revisions."""
+        indexes = Index.objects.filter(pk__in=index_ids).order_by()
+        for index_id, revision in indexes.values_list("pk", "revision"):
+            key = index_id, embedder
+            held = self._get(key)
+            if held is None or held.revision != revision:
+                with self._loading:
+                    held = self._get(key)
+                    if held is None or held.revision != revision:
+                        held = _load(index_id, embedder, revision, held)
+                        self._put(key, held)
+            if len(held.chunk_ids):
+                yield held
+
+    def _get(self, key: tuple[str, str]) -> _Vectors | None:
+        with self._lock:
+            if key in self._shelf:
+                self._shelf.move_to_end(key)
+            return self._shelf.get(key)
+
+    def _put(self, key: tuple[str, str], held: _Vectors) -> None:
+        with self._lock:
+            self._shelf[key] = held
+            self._shelf.move_to_end(key)
+            while len(self._shelf) > 1 and sum(v.bytes for v in self._shelf.values()) > self._limit:
+                self._shelf.popitem(last=False)
+
+
+def _best(
+    held: _Vectors, vector: Vectors, allowed: Sequence[int] | None, limit: int
+) -> NDArray[np.intp]:
+    """Places of the ``limit`` rows nearest to the vector, in no order."""
+    places = None
+    if allowed is not None:
+        places = np.flatnonzero(np.isin(held.document_ids, np.array(allowed, np.int64)))
+    count = len(held.chunk_ids) if places is None else len(places)
+    if count > _SKETCHED_FROM:
+        # Signs first, a thirtieth of the memory to walk through; then the best of them exactly.
+        sketch = held.sketch if places is None else held.sketch[:, places]
+        distances = np.bitwise_count(sketch[0] ^ (asked := _sketch(vector[None]))[0]).astype(
+            np.int16
+        )
+        for column, word in zip(sketch[1:], asked[1:], strict=True):
+            distances += np.bitwise_count(column ^ word)
+        near = _smallest(distances, max(_RESCORED, 10 * limit))
+        places = near if places is None else places[near]
+    scores = (held.rows if places is None else held.rows[places]) @ vector
+    top = _smallest(-scores, limit)
+    return top if places is None else places[top]
+
+
+def _smallest(values: np.ndarray, count: int) -> NDArray[np.intp]:
+    if count >= len(values):
+        return np.arange(len(values))
+    return np.argpartition(values, count)[:count]
+
+
+def _sketch(rows: Vectors) -> NDArray[np.uint64]:
+    """The signs of each row as bits: (ceil(size / 64), rows), one contiguous line a word."""
+    bits = np.packbits(rows > 0, axis=1)
+    padding = -bits.shape[1] % 8
+    words = np.pad(bits, ((0, 0), (0, padding))).view(np.uint64)
+    return np.ascontiguousarray(words.T)
+
+
+def _places(sorted_ids: Ids, wanted: Ids) -> NDArray[np.intp]:
+    """Where those of the wanted ids that are there stand."""
+    places = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)
+    return places[sorted_ids[places] == wanted]
+
+
+# Loading ------------------------------------------------------------------------------------------
+
+
+def _load(index_id: str, embedder: str, revision: int, old: _Vectors | None) -> _Vectors:
+    """The vectors of an index: what is held already, less what has gone, and what is new.
+
+    A chunk never changes, and a new one has a higher id than any before it.
+    """
+    chunks = Chunk.objects.filter(index=index_id).exclude(embedding=None).order_by("pk")
+    chunks = chunks.filter(document__embedder=embedder)
+    newest = int(old.chunk_ids[-1]) if old is not None and len(old.chunk_ids) else 0
+    fresh = list(_fetch(chunks, newest))
+    parts = [part for part in [old and (old.chunk_ids, old.document_ids, old.rows), *fresh] if part]
+    if not parts:
+        size = 0
+        empty = np.empty(0, np.int64)
+        return _Vectors(
+            revision, empty, empty, np.empty((0, size), np.float32), np.empty((0, 0), np.uint64)
+        )
+    chunk_ids, document_ids, rows = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if newest:
+        present = np.fromiter(chunks.values_list("pk", flat=True).iterator(), np.int64)
+        kept = np.isin(chunk_ids, present)
+        chunk_ids, document_ids, rows = chunk_ids[kept], document_ids[kept], rows[kept]
+    return _Vectors(revision, chunk_ids, document_ids, rows, _sketch(rows))
+
+
+def _fetch(chunks, after: int) -> Iterator[tuple[Ids, Ids, Vectors]]:
+    while True:
+        page = list(
+            chunks.filter(pk__gt=after).values_list("pk", "document_id", "embedding")[
+                :_FETCHED_AT_ONCE
+            ]
+        )
+        if not page:
+            return
+        after = page[-1][0]
+        buffer = b"".join(embedding for _, _, embedding in page)
+        yield (
+            np.array([row[0] for row in page], np.int64),
+            np.array([row[1] for row in page], np.int64),
+            np.frombuffer(buffer, "<f4").reshape(len(page), -1),
+        )
