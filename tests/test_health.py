@@ -29,14 +29,23 @@ def test_a_missing_migration_is_named_as_the_reason(client):
     assert answer.json()["reasons"] == ["Migrations are not applied: run manage.py migrate."]
 
 
+def redis_layer(url: str) -> dict:
+    layer = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [url]}}
+    return {"default": layer}
+
+
 @pytest.mark.django_db
-def test_a_channel_layer_that_is_down_is_named_as_the_reason(client, settings):
-    settings.CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]},
-        }
-    }
+def test_a_redis_that_answers_is_ready(client, settings, redis_server):
+    settings.CHANNEL_LAYERS = redis_layer(redis_server)
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_redis_that_is_down_is_named_as_the_reason(client, settings):
+    settings.CHANNEL_LAYERS = redis_layer("redis://127.0.0.1:1/0")
 
     answer = client.get("/readyz")
 

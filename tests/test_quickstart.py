@@ -122,7 +122,7 @@ def test_a_taken_port_is_named_before_anything_is_done(tmp_path):
         refused = Quickstart(tmp_path, port)
 
         assert refused.wait() == 1
-        assert f"choose another port: PORT={port + 1} make run" in refused.said
+        assert f"Cannot listen on 127.0.0.1, port {port}: Address already in use." in refused.said
         assert not (tmp_path / "carrel.sqlite3").exists()
 
 

@@ -56,16 +56,15 @@ class Command(BaseCommand):
 def check_port() -> None:
     """Raises ``CommandError`` if HOST and PORT cannot be listened on."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            settings.HOST, settings.PORT, type=socket.SOCK_STREAM
-        )[0]
-        with socket.socket(family, kind) as probe:
+        family = socket.getaddrinfo(settings.HOST, None, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
+            probe.bind((settings.HOST, settings.PORT))
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise CommandError(
-            f"Cannot listen on {settings.HOST}, port {settings.PORT}: {error.strerror}. If Carrel"
-            f" runs already, use that; else choose another port: PORT={settings.PORT + 1} make run"
+            f"Cannot listen on {settings.HOST}, port {settings.PORT}: {reason}. If Carrel runs"
+            " there already, use that one; else choose another port, as in: PORT=8001 make run"
         ) from error
 
 
