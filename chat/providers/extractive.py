@@ -65,6 +65,8 @@ def answer(messages: Sequence[Message], embedder: StaticEmbedder) -> str:
     if not any(passage.units for passage in passages):
         return NOTHING_FOUND
     question = Question([messages[at].question or messages[at].content for at in asked])
+    if not question.weights:
+        return NOTHING_FITS
     picked = pick(question, rate(question, passages, embedder))
     if not picked or picked[0].fit < CLOSE:
         return NOTHING_FITS
@@ -197,14 +199,14 @@ def rate(
     shares, weights = shares / (shares.sum() or 1), weights / (weights.sum() or 1)
     closest = _closest(asked, passages, embedder)
     cosines = _cosines(question.text, passages, embedder)
-    top = max(passage.excerpt.score for passage in passages) or 1
+    top = max(passage.excerpt.score for passage in passages)
     found = []
     for passage, close, cosine in zip(passages, closest, cosines, strict=True):
         stems = [stem(word) for word in asked]
         meets = _meets(stems, passage)
         own = 1.4 * weights @ close + 0.4 * cosine + 0.4 * weights @ meets
         own += 0.3 * _has_cue(question, passage) + 0.2 * _adjacent(question, passage)
-        score = own + 1.5 * passage.excerpt.score / top
+        score = own + (1.5 * passage.excerpt.score / top if top > 0 else 0)
         # Of all that was tried, these two tell an answer from a lookalike best.
         said = np.array([word in passage.vocabulary for word in stems], np.float32)
         fit = 0.43 * shares @ said + 0.57 * cosine
@@ -241,18 +243,14 @@ def _closest(
     stems = np.array([stem(word) for word in words])
     for row, word in zip(cosines, asked, strict=True):
         row[stems == stem(word)] = 1
-    none = np.zeros(len(asked), np.float32)
     return [
         np.array(
-            [
-                cosines[:, [place[word] for word in words]].max(axis=1) if words else none
-                for words in passage.words
-            ],
+            [cosines[:, [place[w] for w in words]].max(axis=1, initial=0) for words in p.words],
             np.float32,
         )
         .reshape(-1, len(asked))
         .T
-        for passage in passages
+        for p in passages
     ]
 
 

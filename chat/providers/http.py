@@ -138,10 +138,8 @@ async def _read_complaint(response: httpx.Response) -> Complaint:
 
 def _seconds(retry_after: str) -> float | None:
     """A ``Retry-After`` header, seconds or a date, as seconds from now; None if neither."""
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
+    if re.fullmatch(r"\s*\d+(\.\d+)?\s*", retry_after):
+        return float(retry_after)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
     except ValueError:
@@ -149,6 +147,8 @@ def _seconds(retry_after: str) -> float | None:
 
 
 def _spelled(seconds: float) -> str:
+    if seconds >= 120:
+        return f"{seconds / 60:.0f} minutes"
     return "1 second" if seconds == 1 else f"{seconds:.3g} seconds"
 
 
@@ -292,7 +292,7 @@ class Endpoint:
     def nonsense(self, what: str) -> ModelError:
         """The error for an answer that arrived and cannot be read; ``what`` it is."""
         return ModelBroken(
-            f"{self.noun} sent {what}. Try again. "
+            f"{self.noun} sent something that cannot be read: {what}. Try again. "
             + self._operator("check that {settings}_BASE_URL is an OpenAI-compatible endpoint")
         )
 

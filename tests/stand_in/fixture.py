@@ -46,7 +46,10 @@ class StandIn:
         return self._ask("GET", "/open")
 
     def wait_until(self, **expected: int) -> None:
-        """Wait until the counts are so; fails after five seconds."""
+        """Wait until the counts are so; fails after five seconds.
+
+        An async test that waits for its own requests to end calls this in a thread.
+        """
         deadline = time.monotonic() + 5
         while not expected.items() <= (counts := self.counts).items():
             assert time.monotonic() < deadline, f"{counts}, expected {expected}"
