@@ -9,7 +9,18 @@ from django.http import HttpRequest
 
 from chat.errors import CarrelError
 
-LIVE = ("deleted_at", admin.EmptyFieldListFilter)
+
+class DeletedFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "deleted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "Live"), ("yes", "Deleted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(deleted_at__isnull=self.value() == "no")
 
 
 class ReadOnly(admin.ModelAdmin):

@@ -9,7 +9,7 @@ from chat.actions.directories import delete_directory, remove_file
 from chat.actions.files import delete_file
 from chat.models import Directory, DirectoryFile, File
 
-from .base import LIVE, DeletesByAction, FirstRows
+from .base import DeletedFilter, DeletesByAction, FirstRows
 
 
 @admin.register(File)
@@ -18,7 +18,7 @@ class FileAdmin(DeletesByAction):
 
     delete_action = delete_file
     list_display: ClassVar = ["name", "bytes", "project", "purpose", "created_at", "deleted_at"]
-    list_filter: ClassVar = [LIVE, "purpose", "project", "created_at"]
+    list_filter: ClassVar = [DeletedFilter, "purpose", "project", "created_at"]
     list_select_related: ClassVar = ["project"]
     search_fields: ClassVar = ["name", "=id", "=external_file_id", "=sha256"]
     date_hierarchy = "created_at"
@@ -58,7 +58,7 @@ class DirectoryFileInline(FirstRows):
 class DirectoryAdmin(DeletesByAction):
     delete_action = delete_directory
     list_display: ClassVar = ["name", "project", "type", "file_count", "created_at", "deleted_at"]
-    list_filter: ClassVar = [LIVE, "type", "project"]
+    list_filter: ClassVar = [DeletedFilter, "type", "project"]
     list_select_related: ClassVar = ["project"]
     search_fields: ClassVar = ["name", "=id"]
     autocomplete_fields: ClassVar = ["project"]
@@ -80,7 +80,7 @@ class DirectoryAdmin(DeletesByAction):
 class DirectoryFileAdmin(DeletesByAction):
     delete_action = remove_file
     list_display: ClassVar = ["display_name", "directory", "unique_id", "updated_at", "deleted_at"]
-    list_filter: ClassVar = [LIVE, "updated_at"]
+    list_filter: ClassVar = [DeletedFilter, "updated_at"]
     list_select_related: ClassVar = ["directory"]
     search_fields: ClassVar = ["display_name", "unique_id", "=id", "=directory__id"]
     autocomplete_fields: ClassVar = ["directory", "file"]

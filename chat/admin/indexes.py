@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from chat.actions.indexes import cancel_sync, delete_index, request_sync
 from chat.models import Index, Sync
 
-from .base import LIVE, DeletesByAction, FirstRows, ReadOnly, do_each
+from .base import DeletedFilter, DeletesByAction, FirstRows, ReadOnly, do_each
 
 
 class SyncInline(FirstRows):
@@ -22,7 +22,7 @@ class SyncInline(FirstRows):
 class IndexAdmin(DeletesByAction):
     delete_action = delete_index
     list_display: ClassVar = ["name", "project", "directory", "latest_sync", "last_synced_at"]
-    list_filter: ClassVar = [LIVE, "project", "sync_frequency", "uses_vectors"]
+    list_filter: ClassVar = [DeletedFilter, "project", "sync_frequency", "uses_vectors"]
     list_select_related: ClassVar = ["project", "directory"]
     search_fields: ClassVar = ["name", "=id", "directory__name"]
     autocomplete_fields: ClassVar = ["directory"]

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from chat.actions.sessions import delete_session
 from chat.models import BoundIndex, Event, Session, Turn
 
-from .base import LIVE, DeletesByAction, FirstRows
+from .base import DeletedFilter, DeletesByAction, FirstRows
 from .events import summary
 
 TIMELINE = 500  # events shown on a session's page
@@ -41,7 +41,7 @@ class SessionAdmin(DeletesByAction):
         "last_used_at",
         "deleted_at",
     ]
-    list_filter: ClassVar = [LIVE, "sharing", "is_bound", "project", "last_used_at"]
+    list_filter: ClassVar = [DeletedFilter, "sharing", "is_bound", "project", "last_used_at"]
     list_select_related: ClassVar = ["owner", "project"]
     search_fields: ClassVar = ["title", "=id", "owner__username"]
     date_hierarchy = "last_used_at"

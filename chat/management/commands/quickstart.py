@@ -32,7 +32,10 @@ class Command(BaseCommand):
     def handle(self, *, no_serve: bool, **options: Any) -> None:
         if not no_serve:
             check_port()
-        self.prepare()
+        try:
+            self.prepare()
+        except KeyboardInterrupt:
+            raise CommandError("Stopped. The next run goes on from here.", returncode=130) from None
         if not no_serve:
             self.say("Starting the web and the worker process ...")
             serve()
@@ -45,7 +48,8 @@ class Command(BaseCommand):
         sign_in = create_first_admin()
         if sign_in:
             self.say("Reading the handbook ...")
-            subprocess.run(manage("worker", "--batch"), check=False)  # noqa: S603
+            quiet = {**os.environ, "LOG_LEVEL": "WARNING"}
+            subprocess.run(manage("worker", "--batch"), env=quiet, check=False)  # noqa: S603
         self.say(f"\n{sign_in or remembered_sign_in()}\n")
 
     def say(self, text: str) -> None:
