@@ -12,8 +12,9 @@ from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from chat.models import Actor, Session
+from chat.models import Session
 from chat.providers.words import content_stems, stem
+from chat.web.people import actor_of
 from chat.web.rail import rail_groups
 
 register = template.Library()
@@ -39,7 +40,7 @@ def icon(name: str) -> SafeString:
 def rail(context: dict[str, Any]) -> dict[str, Any]:
     """The sessions of whoever is signed in, the newest of them."""
     request = context["request"]
-    groups, cursor = rail_groups(Actor(request.user))
+    groups, cursor = rail_groups(actor_of(request))
     return {"request": request, "user": request.user, "groups": groups, "cursor": cursor}
 
 

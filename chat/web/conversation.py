@@ -35,8 +35,8 @@ def conversation(actor: Actor, session: Session, before: int | None = None) -> d
 
     ``seq`` is the last event shown: a follower that asks for what comes after misses nothing.
     """
-    turns, older = _window(session, before)
-    transcript = fold(log.history(session.pk, after=turns[0].seq - 1)) if turns else fold([])
+    seqs, older = _window(session, before)
+    transcript = fold(log.history(session.pk, after=seqs[0] - 1) if seqs else [])
     askers = _askers(session)
     readings = [
         Reading(exchange, session.pk, askers.get(exchange.turn, ""))
@@ -63,15 +63,15 @@ def conversation(actor: Actor, session: Session, before: int | None = None) -> d
     }
 
 
-def _window(session: Session, before: int | None) -> tuple[list[Any], int | None]:
-    """Turns in order, and the ``before`` of the page above them (None at the beginning)."""
+def _window(session: Session, before: int | None) -> tuple[list[int], int | None]:
+    """Seqs of turns in order, and the ``before`` of the page above (None at the beginning)."""
     turns = session.turns.order_by("-seq")
     if before is not None:
         turns = turns.filter(seq__lt=before)
-    rows = list(turns.only("seq")[: TURNS_AT_ONCE + 1])
-    more = len(rows) > TURNS_AT_ONCE
-    rows = rows[:TURNS_AT_ONCE][::-1]
-    return rows, rows[0].seq if more else None
+    seqs = list(turns.values_list("seq", flat=True)[: TURNS_AT_ONCE + 1])
+    more = len(seqs) > TURNS_AT_ONCE
+    seqs = seqs[:TURNS_AT_ONCE][::-1]
+    return seqs, seqs[0] if more else None
 
 
 def _askers(session: Session) -> Mapping[int, str]:

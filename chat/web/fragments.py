@@ -39,13 +39,11 @@ class Fragments:
         html: list[str] = []
         for turn in dict.fromkeys(stamped.turn for stamped in batch):
             news = [stamped for stamped in batch if stamped.turn == turn]
-            before = self.seen
-            for stamped in news:
-                exchange = self.transcript.add(stamped)
-            news = [stamped for stamped in news if stamped.seq > before]
-            if news:
-                self.seen = news[-1].seq
-                html.extend(self._partials(exchange, news))
+            exchange = [self.transcript.add(stamped) for stamped in news][-1]
+            unseen = [stamped for stamped in news if stamped.seq > self.seen]
+            if unseen:
+                self.seen = unseen[-1].seq
+                html.extend(self._partials(exchange, unseen))
         return mark_safe("".join(html))  # noqa: S308 - made of rendered templates
 
     def _partials(self, exchange: Exchange, news: Sequence[Stamped]) -> list[str]:

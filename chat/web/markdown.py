@@ -193,8 +193,11 @@ class Renderer(RendererHTML):
     def citation(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         source: Source = tokens[idx].meta["source"]
         before = tokens[idx - 1] if idx else None
-        follows = before is not None and before.type == "citation"
-        again = follows and before.meta["source"].file_id == source.file_id
+        again = (
+            before is not None
+            and before.type == "citation"
+            and before.meta["source"].file_id == source.file_id
+        )
         return format_html(
             '<a class="citation" href="{}" data-number="{}" title="{}">{}</a>',
             source.url,

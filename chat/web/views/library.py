@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.db.models import Count, Prefetch, Q
@@ -28,15 +27,16 @@ from chat.models import (
     Sync,
 )
 from chat.web.document import Extract, number_of
+from chat.web.people import actor_of, signed_in
 
 FILES_AT_ONCE = 100
 
 
-@login_required
+@signed_in
 @require_http_methods(["GET", "POST"])
 def indexes(request: HttpRequest) -> HttpResponse:
     """All the viewer may search; POST makes a new one, with a directory of its own."""
-    actor = Actor(request.user)
+    actor = actor_of(request)
     projects = Project.objects.visible_to(actor, Role.EDITOR)
     if request.method == "POST":
         project = get_object_or_404(projects, pk=request.POST.get("project"))
@@ -58,7 +58,7 @@ def indexes(request: HttpRequest) -> HttpResponse:
     return render(request, "library/indexes.html", context)
 
 
-@login_required
+@signed_in
 @require_GET
 def index(request: HttpRequest, index_id: str) -> HttpResponse:
     context = _index_context(request, index_id)
@@ -66,7 +66,7 @@ def index(request: HttpRequest, index_id: str) -> HttpResponse:
     return render(request, template, context)
 
 
-@login_required
+@signed_in
 @require_POST
 def upload(request: HttpRequest, index_id: str) -> HttpResponse:
     """File what was sent and start a sync. A file that cannot be taken is named with the reason."""
@@ -88,7 +88,7 @@ def upload(request: HttpRequest, index_id: str) -> HttpResponse:
     return redirect("index", row.pk)
 
 
-@login_required
+@signed_in
 @require_POST
 def sync(request: HttpRequest, index_id: str) -> HttpResponse:
     _actor, row = _editable(request, index_id)
@@ -96,7 +96,7 @@ def sync(request: HttpRequest, index_id: str) -> HttpResponse:
     return redirect("index", row.pk)
 
 
-@login_required
+@signed_in
 @require_POST
 def remove(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
     _actor, row = _editable(request, index_id)
@@ -107,7 +107,7 @@ def remove(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
     return redirect("index", row.pk)
 
 
-@login_required
+@signed_in
 @require_POST
 def delete(request: HttpRequest, index_id: str) -> HttpResponse:
     _actor, row = _editable(request, index_id)
@@ -116,12 +116,12 @@ def delete(request: HttpRequest, index_id: str) -> HttpResponse:
     return redirect("library")
 
 
-@login_required
+@signed_in
 @require_GET
 def document(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
     """A document as it was read."""
     found = get_object_or_404(
-        Document.objects.visible_to(Actor(request.user)).readable().select_related("index"),
+        Document.objects.visible_to(actor_of(request)).readable().select_related("index"),
         index=index_id,
         directory_file=file_id,
     )
@@ -131,7 +131,7 @@ def document(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
 
 
 def _index_context(request: HttpRequest, index_id: str) -> dict[str, Any]:
-    actor = Actor(request.user)
+    actor = actor_of(request)
     row = get_object_or_404(
         Index.objects.visible_to(actor).select_related("directory", "project"), pk=index_id
     )
@@ -162,7 +162,7 @@ def _with_latest_sync(rows: list[Index]) -> None:
 
 
 def _editable(request: HttpRequest, index_id: str) -> tuple[Actor, Index]:
-    actor = Actor(request.user)
+    actor = actor_of(request)
     indexes = Index.objects.editable_by(actor).select_related("directory__project")
     return actor, get_object_or_404(indexes, pk=index_id)
 

@@ -1,32 +1,32 @@
 """The list of sessions: further down, and searched."""
 
-from django.contrib.auth.decorators import login_required
 from django.db.models import OuterRef, Q, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from chat.models import Actor, Document, Event, Session
+from chat.web.people import actor_of, signed_in
 from chat.web.rail import rail_groups, with_signs
 
 HITS = 30
 
 
-@login_required
+@signed_in
 @require_GET
 def more(request: HttpRequest) -> HttpResponse:
     """The next page of sessions, after the cursor ``?before=``."""
-    groups, cursor = rail_groups(Actor(request.user), request.GET.get("before", ""))
+    groups, cursor = rail_groups(actor_of(request), request.GET.get("before", ""))
     context = {"groups": groups, "cursor": cursor, "above": request.GET.get("above", "")}
     template = "chat/_rail_groups.html" if request.htmx else "chat/sessions.html"
     return render(request, template, context)
 
 
-@login_required
+@signed_in
 @require_GET
 def search(request: HttpRequest) -> HttpResponse:
     """Sessions by title and by words in questions and answers, then documents by name."""
-    actor = Actor(request.user)
+    actor = actor_of(request)
     query = request.GET.get("q", "").strip()[:200]
     if not query and request.htmx:
         groups, cursor = rail_groups(actor)

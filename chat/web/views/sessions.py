@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
@@ -14,33 +13,34 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from chat.actions.sessions import delete_session, rename_session, share_session
 from chat.events.log import log
 from chat.events.transcript import fold
-from chat.models import Actor, Session
+from chat.models import Session
 from chat.web.conversation import conversation, empty_conversation
+from chat.web.people import actor_of, signed_in
 from chat.web.picker import suggestions as suggested
 from chat.web.reading import Reading
 
 MAIN = "main#main"  # the part of the page htmx asks for when the rail is already there
 
 
-@login_required
+@signed_in
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """A new chat. ``?index=`` chooses indexes."""
     chosen = request.GET.getlist("index") or None
-    return show_main(request, empty_conversation(Actor(request.user), chosen))
+    return show_main(request, empty_conversation(actor_of(request), chosen))
 
 
-@login_required
+@signed_in
 @require_GET
 def suggestions(request: HttpRequest) -> HttpResponse:
-    questions = suggested(Actor(request.user), request.GET.getlist("index"))
+    questions = suggested(actor_of(request), request.GET.getlist("index"))
     return render(request, "chat/_suggestions.html", {"suggestions": questions})
 
 
-@login_required
+@signed_in
 @require_GET
 def show(request: HttpRequest, session_id: str) -> HttpResponse:
-    actor = Actor(request.user)
+    actor = actor_of(request)
     session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
     return show_main(request, conversation(actor, session))
 
@@ -54,7 +54,7 @@ def show_main(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     return response
 
 
-@login_required
+@signed_in
 @require_http_methods(["GET", "POST"])
 def details(request: HttpRequest, session_id: str) -> HttpResponse:
     """Everything its owner may do with a session; POST renames it."""
@@ -66,7 +66,7 @@ def details(request: HttpRequest, session_id: str) -> HttpResponse:
     return render(request, template, {"session": session, "choices": _sharing_choices()})
 
 
-@login_required
+@signed_in
 @require_POST
 def pin(request: HttpRequest, session_id: str) -> HttpResponse:
     session = own_session(request, session_id)
@@ -75,7 +75,7 @@ def pin(request: HttpRequest, session_id: str) -> HttpResponse:
     return _whole_rail(request, session)
 
 
-@login_required
+@signed_in
 @require_POST
 def share(request: HttpRequest, session_id: str) -> HttpResponse:
     session = own_session(request, session_id)
@@ -84,7 +84,7 @@ def share(request: HttpRequest, session_id: str) -> HttpResponse:
     return answer_with_row(request, session)
 
 
-@login_required
+@signed_in
 @require_POST
 def delete(request: HttpRequest, session_id: str) -> HttpResponse:
     session = own_session(request, session_id)
@@ -99,11 +99,11 @@ def delete(request: HttpRequest, session_id: str) -> HttpResponse:
     return redirect("home")
 
 
-@login_required
+@signed_in
 @require_GET
 def export(request: HttpRequest, session_id: str) -> HttpResponse:
     """The conversation as one Markdown document."""
-    actor = Actor(request.user)
+    actor = actor_of(request)
     session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
     exchanges = fold(log.history(session.pk)).exchanges
     context = {"session": session, "turns": [Reading(one, session.pk) for one in exchanges]}
@@ -114,7 +114,7 @@ def export(request: HttpRequest, session_id: str) -> HttpResponse:
 
 
 def own_session(request: HttpRequest, session_id: str) -> Session:
-    return get_object_or_404(Session.objects.editable_by(Actor(request.user)), pk=session_id)
+    return get_object_or_404(Session.objects.editable_by(actor_of(request)), pk=session_id)
 
 
 def answer_with_row(request: HttpRequest, session: Session) -> HttpResponse:

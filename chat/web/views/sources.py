@@ -1,24 +1,24 @@
 """A document opened at the place an answer cites."""
 
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from chat.events.log import log
 from chat.events.transcript import fold
-from chat.models import Actor, Document, Session
+from chat.models import Document, Session
 from chat.web.document import Extract, number_of, passage_extract
+from chat.web.people import actor_of, signed_in
 
 
-@login_required
+@signed_in
 @require_GET
 def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> HttpResponse:
     """The document around characters ``start`` to ``end``, with the viewer's own rights.
 
     Who may read the session but not the index sees the passages it cites, and no more.
     """
-    actor = Actor(request.user)
+    actor = actor_of(request)
     session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
     start, end = number_of(request, "start"), number_of(request, "end")
     document = (

