@@ -79,6 +79,7 @@ class Parser:
             stdout=subprocess.PIPE,
             stderr=self._complaints,
             cwd=Path(__file__).parents[2],
+            start_new_session=True,  # Ctrl-C is for the parent, which ends this one
             # Not the parent's: its environment holds keys. Each malloc arena would reserve 64 MB
             # of the address space that is limited.
             env={"PATH": os.defpath, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2"},

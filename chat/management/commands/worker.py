@@ -1,0 +1,78 @@
+"""``manage.py worker``: does the tasks in the queue, and sees to it that none is lost."""
+
+import logging
+import signal
+import threading
+from argparse import ArgumentParser
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import close_old_connections, connection
+from django_tasks_db.management.commands import db_worker
+
+from chat.events.leases import process_name
+from chat.retrieval.leases import stopping
+from chat.tasks import queue_due_syncs, recover
+
+logger = logging.getLogger(__name__)
+
+POLL = 0.5  # seconds between looks into an empty queue
+ROUNDS = 20.0  # seconds between looks for syncs that nobody works on, or that are due
+
+
+class Command(BaseCommand):
+    help = "Do background work: syncs. Any number of these may run, on any number of machines."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--batch", action="store_true", help="End when nothing is left to do.")
+
+    def handle(self, *, batch: bool, **options: Any) -> None:
+        _look_after_syncs()
+        rounds = threading.Thread(target=_make_rounds, name="rounds", daemon=True)
+        rounds.start()
+        worker = Worker(
+            queue_names=["*"],
+            excluded_queue_names=[],
+            interval=POLL,
+            batch=batch,
+            backend_name="default",
+            startup_delay=False,
+            max_tasks=None,
+            worker_id=process_name(),
+        )
+        worker.configure_signals()
+        worker.run()
+        stopping.set()
+        rounds.join()
+
+
+class Worker(db_worker.Worker):
+    """Told to stop, it hands the sync at work back to the queue instead of finishing it."""
+
+    def shutdown(self, signum: int, frame: FrameType | None) -> None:
+        stopping.set()
+        self.running = False
+        if not self.running_task:
+            raise SystemExit(0)
+
+    def configure_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.shutdown)
+
+
+def _make_rounds() -> None:
+    try:
+        while not stopping.wait(ROUNDS):
+            close_old_connections()
+            _look_after_syncs()
+    finally:
+        connection.close()
+
+
+def _look_after_syncs() -> None:
+    try:
+        if count := recover() + queue_due_syncs():
+            logger.info("syncs queued count=%d", count)
+    except Exception:
+        logger.exception("looking after syncs failed")
