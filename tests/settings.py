@@ -1,6 +1,8 @@
 """The installation's own settings, cut off from the installation: other data, no outside models."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
 OURS = {"DEBUG", "HOST", "PORT", "SECRET_KEY", "ALLOWED_HOSTS", "BEHIND_HTTPS", "REDIS_URL"}
@@ -8,6 +10,7 @@ for name in list(os.environ):
     if name in OURS or name.startswith(("LLM_", "EMBEDDING_")):
         del os.environ[name]
 os.environ["CARREL_DATA_DIR"] = tempfile.mkdtemp(prefix="carrel-tests-")
+atexit.register(shutil.rmtree, os.environ["CARREL_DATA_DIR"], ignore_errors=True)
 
 from chatsite.settings import *  # noqa: E402, F403
 
