@@ -1,0 +1,277 @@
+"""A conversation in Chromium: asked, streamed, stopped, shared and read again."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.server import Server
+from tests.stand_in.fixture import StandIn
+
+ANSWER = """Set **two** variables [1].
+
+## Steps
+
+1. Start it [1][2].
+2. Name the model.
+
+| Name | Meaning |
+|------|--------:|
+| `LLM_MODEL` | one name |
+
+```bash
+export LLM_MODEL=small  # any name
+```
+
+That is all; see [the site](https://example.org/a).
+"""
+DONE = '.turn[data-state="done"]'
+RUNNING = '.turn[data-state="running"]'
+
+
+@pytest.fixture(scope="module")
+def carrel(start_server: Callable[..., Server], stand_in_process: StandIn) -> Server:
+    return start_server(LLM_BASE_URL=stand_in_process.url, LLM_MODEL="stand-in")
+
+
+@pytest.fixture
+def model(stand_in: StandIn) -> StandIn:
+    return stand_in
+
+
+@pytest.fixture(scope="module")
+def cookies(browser: Browser, carrel: Server):
+    context = browser.new_context(base_url=carrel.url)
+    page = context.new_page()
+    page.goto("/")
+    page.fill("[name=username]", carrel.username)
+    page.fill("[name=password]", carrel.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#prompt")).to_be_visible()
+    wait_for_handbook(page)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def context(browser: Browser, carrel: Server, cookies) -> Iterator[BrowserContext]:
+    context = browser.new_context(base_url=carrel.url, storage_state=cookies)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    page = context.new_page()
+    page.goto("/")
+    return page
+
+
+def wait_for_handbook(page: Page) -> None:
+    for _ in range(120):
+        if page.locator("input[name=index]").count():
+            return
+        page.wait_for_timeout(500)
+        page.reload()
+    raise AssertionError("the handbook was never read")
+
+
+def ask(page: Page, question: str = "How do I connect Ollama?") -> None:
+    page.fill("#prompt", question)
+    page.keyboard.press("Enter")
+
+
+def dom(page: Page) -> str:
+    """The newest turn as it stands, without what htmx leaves on nodes it has touched."""
+    html = page.locator(".turn").last.evaluate("turn => turn.outerHTML")
+    html = re.sub(r' (data-htmx-powered="true"|class="")', "", html)
+    return re.sub(r"\s+", " ", re.sub(r">\s+<", "><", html))
+
+
+def test_what_was_watched_is_what_a_reload_shows(page: Page, model: StandIn):
+    model.say(text=ANSWER, rate=80)
+
+    ask(page)
+    expect(page).to_have_url(re.compile(r"/chat/ses-\w+/$"))
+    expect(page.locator(DONE)).to_be_visible(timeout=30_000)
+    watched = dom(page)
+    page.reload()
+
+    assert dom(page) == watched
+    expect(page.locator(".answer h4")).to_have_text("Steps")
+    expect(page.locator(".answer td.align-right")).to_have_text("one name")
+
+
+def test_finished_blocks_are_not_touched_again(page: Page, model: StandIn):
+    model.say(text="First.\n\n" + "Second is long. " * 40 + "\n\nThird.", rate=60)
+
+    ask(page)
+    expect(page.locator(".answer > p").first).to_have_text("First.")
+    expect(page.locator(".answer p").nth(1)).to_contain_text("Second")
+    page.locator(".answer > p").first.evaluate("block => { block.sign = 'the same node' }")
+    expect(page.locator(DONE)).to_be_visible(timeout=30_000)
+
+    assert page.locator(".answer > p").first.evaluate("block => block.sign") == "the same node"
+
+
+def test_a_second_page_and_a_reload_see_the_same_words_at_once(
+    context: BrowserContext, page: Page, model: StandIn
+):
+    model.say(tokens=120, rate=40)
+
+    ask(page)
+    expect(page.locator(".answer")).to_contain_text("t000010")
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.locator(".answer")).to_contain_text("t000010")
+    expect(other.locator(RUNNING)).to_be_visible()
+    page.reload()
+    for one in (page, other):
+        expect(one.locator(DONE)).to_be_visible(timeout=30_000)
+
+    words = page.locator(".answer").inner_text().split()
+    assert words == [f"t{number:06d}" for number in range(120)]
+    assert dom(other) == dom(page)
+
+
+def test_a_lost_line_is_found_again_and_nothing_is_missing(
+    context: BrowserContext, page: Page, model: StandIn
+):
+    model.say(tokens=120, rate=40)
+
+    ask(page)
+    expect(page.locator(".answer")).to_contain_text("t000010")
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_timeout(500)
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: false, configurable: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator(DONE)).to_be_visible(timeout=30_000)
+
+    words = page.locator(".answer").inner_text().split()
+    assert words == [f"t{number:06d}" for number in range(120)]
+
+
+def test_escape_stops_and_keeps_what_was_written(page: Page, model: StandIn):
+    model.say(tokens=2000, rate=20)
+
+    ask(page)
+    expect(page.locator(".answer")).to_contain_text("t000003")
+    page.keyboard.press("Escape")
+
+    expect(page.locator(RUNNING)).to_have_count(0)
+    expect(page.locator(".answer")).to_contain_text("t000003")
+    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    model.wait_until(open=0)
+
+
+def test_a_citation_shows_its_passage_and_opens_its_source(page: Page, model: StandIn):
+    model.say(text="Set two variables [1].")
+
+    ask(page)
+    expect(page.locator(DONE)).to_be_visible()
+    pill = page.locator(".answer a.citation")
+    pill.hover()
+    expect(page.locator("#card blockquote")).to_be_visible()
+    pill.click()
+
+    expect(page.locator("#pane #passage")).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect(page.locator("#pane")).to_be_hidden()
+    expect(pill).to_be_focused()
+
+
+def test_a_source_stands_on_a_page_of_its_own(page: Page, model: StandIn):
+    model.say(text="Set two variables [1].")
+    ask(page)
+    expect(page.locator(DONE)).to_be_visible()
+
+    page.goto(page.locator(".answer a.citation").get_attribute("href") or "")
+
+    expect(page.locator("#passage")).to_be_in_viewport()
+
+
+def test_a_refused_prompt_says_why_and_loses_no_word(page: Page, model: StandIn):
+    page.locator(".picker summary").click()
+    for choice in page.locator("input[name=index]:checked").all():
+        choice.uncheck()
+    page.keyboard.press("Escape")
+
+    ask(page, "Anyone there?")
+
+    expect(page.locator("#composer-error")).to_contain_text("index")
+    expect(page.locator("#prompt")).to_have_value("Anyone there?")
+
+
+def test_a_draft_survives_a_reload_and_goes_with_the_sending(page: Page, model: StandIn):
+    page.fill("#prompt", "Half a que")
+    page.reload()
+    expect(page.locator("#prompt")).to_have_value("Half a que")
+
+    ask(page, "Half a question")
+    expect(page.locator(DONE)).to_be_visible()
+    page.goto("/")
+
+    expect(page.locator("#prompt")).to_have_value("")
+
+
+def test_a_new_session_is_in_the_rail_at_once_and_told_apart(page: Page, model: StandIn):
+    model.say(tokens=60, rate=20)
+
+    ask(page, "Where is the door?")
+
+    row = page.locator(".row").first
+    expect(row).to_contain_text("Where is the door?")
+    expect(row.locator("a[aria-current=page]")).to_have_count(1)
+    expect(page.locator(DONE)).to_be_visible(timeout=30_000)
+
+
+def test_without_script_a_question_is_asked_and_its_answer_read(
+    browser: Browser, carrel: Server, cookies, model: StandIn
+):
+    model.say(text="Quietly said [1].")
+    context = browser.new_context(
+        base_url=carrel.url, storage_state=cookies, java_script_enabled=False
+    )
+    page = context.new_page()
+    page.goto("/")
+
+    page.fill("#prompt", "Does it work?")
+    page.get_by_role("button", name="Send").click()
+
+    expect(page.locator(".answer")).to_contain_text("Quietly said", timeout=30_000)
+    page.locator(".answer a.citation").click()
+    expect(page.locator("#passage")).to_be_visible()
+    context.close()
+
+
+def test_keys_reach_the_search_and_the_sessions_found_open(page: Page, model: StandIn):
+    model.say(text="The word is marzipan.")
+    ask(page, "Which word?")
+    expect(page.locator(DONE)).to_be_visible()
+    address = page.url
+    page.goto("/")
+
+    page.locator("h1").click()
+    page.keyboard.press("/")
+    page.keyboard.type("marzipan")
+    page.locator("#sessions .hit__text", has_text="marzipan").first.click()
+
+    expect(page).to_have_url(re.compile(f"^{address}"))
+
+
+def test_nothing_is_asked_of_another_host(
+    page: Page, context: BrowserContext, carrel: Server, model
+):
+    model.say(text="![x](https://example.org/x.png) and <img src=https://example.org/y.png>")
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url))
+
+    ask(page)
+    expect(page.locator(DONE)).to_be_visible()
+    page.reload()
+
+    assert asked
+    assert all(url.startswith((carrel.url, "data:")) for url in asked)
