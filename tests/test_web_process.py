@@ -72,3 +72,38 @@ def test_an_upload_is_not_held_in_memory(server):
 def peak_megabytes(process: Path) -> float:
     status = (process / "status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+@pytest.mark.parametrize("end", [Server.stop, Server.kill], ids=["told to stop", "killed"])
+def test_an_answer_cut_off_with_its_process_is_kept_and_marked(start_server, stand_in, end):
+    server = start_server(LLM_BASE_URL=stand_in.url, LLM_MODEL="stand-in?tokens=2000&rate=20")
+    with server.api() as api:
+        index = api.get("/indexes").json()["items"][0]["id"]
+        session = api.post("/chat", json={"index_ids": [index]}).json()["session_id"]
+        message = {"index_ids": [], "prompt": "How do I add documents?"}
+        with api.stream("POST", f"/chat/{session}/messages/stream", json=message) as stream:
+            seen = read_until(stream.iter_lines(), "t000009")
+            end(server, "web")
+
+    server.start("web")
+
+    with server.api() as api:
+        events = api.get(f"/chat/{session}").json()["events"]
+        stand_in.say(text="It works again.")
+        again = api.post(f"/chat/{session}/messages/stream", json=message).text
+    text, stop = events[-2], events[-1]
+    assert [event["type"] for event in events] == [
+        *("user_input", "tool_call", "tool_result", "text", "stop")
+    ]
+    assert text["content"].startswith("t000000 t000001") and "t000005" in text["content"]
+    assert stop["is_error"] and "interrupted" in stop["error"].lower()
+    assert seen and "It works again." in again
+
+
+def read_until(lines: Iterator[str], word: str) -> list[str]:
+    seen = []
+    for line in lines:
+        seen.append(line)
+        if word in line:
+            return seen
+    raise AssertionError(f"the stream ended without {word!r}: {seen[-5:]}")
