@@ -3,11 +3,12 @@
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from chat.errors import Conflict, Settled
 from chat.models import Actor, Directory, Index, Sync
+from chat.retrieval.leases import workable
+from chat.tasks import sync_index
 
 from .files import allow_editing
 
@@ -33,8 +34,6 @@ def request_sync(index: Index) -> Sync:
 
     The task is a row of the same transaction: there is never a sync that nobody will run.
     """
-    from chat.tasks import sync_index
-
     try:
         with transaction.atomic():
             sync = index.syncs.create()
@@ -49,12 +48,10 @@ def cancel_sync(index: Index) -> None:
 
     Raises ``Settled`` when none is under way.
     """
-    now = timezone.now()
-    active = index.syncs.active()
-    abandoned = Q(state=Sync.State.QUEUED) | Q(lease_expires_at__lt=now)
-    if active.filter(abandoned).update(state=Sync.State.CANCELLED, finished_at=now):
+    idle = workable().filter(index=index)
+    if idle.update(state=Sync.State.CANCELLED, finished_at=timezone.now()):
         return
-    if not active.update(cancel_requested=True):
+    if not index.syncs.active().update(cancel_requested=True):
         raise Settled("No sync of this index is running.")
 
 

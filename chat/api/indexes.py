@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field
 
 from chat.actions import indexes
 from chat.models import Directory, Index
+from chat.retrieval.status import index_statuses
 
 from .idempotency import idempotent
 from .pagination import Page, Paging, paginate
 from .routing import ProjectRouter, Request, find, find_editable
-from .status import status_of
 
 router = ProjectRouter(tags=["Indexes"])
 
@@ -42,8 +42,7 @@ class IndexShown(BaseModel):
     sync_in_progress: bool | None = Field(description="Only with `expand=sync_in_progress`.")
 
     @classmethod
-    def of(cls, index: Index, expand: Sequence[str] = ()) -> Self:
-        status = status_of(index)
+    def of(cls, index: Index, status: dict[str, Any], expand: Sequence[str] = ()) -> Self:
         in_progress = status["status"] in {"pending", "syncing"}
         return cls(
             id=index.pk,
@@ -106,7 +105,7 @@ def create_index(request: Request, new: NewIndex):
         sync_frequency=new.sync_frequency,
         uses_vectors=new.vector_target == "DEFAULT",
     )
-    return IndexShown.of(index)
+    return shown([index])[0]
 
 
 @router.get("", response=Page[IndexShown], summary="List indexes")
@@ -115,14 +114,12 @@ def list_indexes(request: Request, query: Query[IndexList]):
     if query.source_directory_id:
         directories = Directory.objects.filter(project=request.project)
         rows = rows.filter(directory=find(directories, query.source_directory_id))
-    return paginate(
-        rows, ["-created_at", "id"], query, lambda found: [IndexShown.of(one) for one in found]
-    )
+    return paginate(rows, ["-created_at", "id"], query, shown)
 
 
 @router.get("/{index_id}", response=IndexShown, summary="Get an index")
 def get_index(request: Request, index_id: str, query: Query[IndexExpansion]):
-    return IndexShown.of(find(Index.objects.visible_to(request.auth), index_id), query.expand)
+    return shown([find(Index.objects.visible_to(request.auth), index_id)], query.expand)[0]
 
 
 @router.delete("/{index_id}", response={204: None}, summary="Delete an index")
@@ -142,6 +139,11 @@ def sync_index(request: Request, index_id: str):
 def cancel_sync(request: Request, index_id: str):
     indexes.cancel_sync(editable(request, index_id))
     return {}
+
+
+def shown(found: Sequence[Index], expand: Sequence[str] = ()) -> list[IndexShown]:
+    statuses = index_statuses(found)
+    return [IndexShown.of(index, statuses[index.pk], expand) for index in found]
 
 
 def editable(request: Request, index_id: str) -> Index:

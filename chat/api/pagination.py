@@ -64,6 +64,18 @@ def paginate(
     return Page(items=show(shown), next_page_token=token, total_size=total)
 
 
+def paginate_list(
+    items: Sequence[Item], place_of: Callable[[Item], list[Any]], paging: Paging
+) -> Page[Item]:
+    """One page of what was asked for in a body and is at hand; places are unique, and sort."""
+    ordered = sorted(items, key=place_of)
+    last = read_token(paging.page_token, "list", where="body") if paging.page_token else None
+    rest = [item for item in ordered if last is None or place_of(item) > last]
+    shown, more = rest[: paging.size], len(rest) > paging.size
+    token = make_token(place_of(shown[-1]), "list") if more else None
+    return Page(items=shown, next_page_token=token, total_size=len(ordered))
+
+
 def _value(row: Model, name: str) -> Any:
     return getattr(row, name.removeprefix("-"))
 

@@ -1,0 +1,213 @@
+"""Searching an index, and looking into its files."""
+
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from chat.errors import Conflict, NotFound
+from chat.models import Document, Index
+from chat.retrieval import reading
+from chat.retrieval.base import Condition, Operator, Query
+from chat.retrieval.search import search
+from chat.retrieval.shapes import passage_json
+
+from .pagination import Page, Paging, paginate_list
+from .routing import ProjectRouter, Request, find
+
+router = ProjectRouter(tags=["Retrieval"])
+
+MOST_RESULTS = 500
+FILE_ID = "file_id"
+
+Scalar = bool | float | str
+
+
+class Test(BaseModel):
+    """One condition; ``in`` and ``nin`` take a list, the others a single value."""
+
+    operator: Operator
+    value: Scalar | list[Scalar]
+
+    @model_validator(mode="after")
+    def value_suits_operator(self):
+        if (self.operator in ("in", "nin")) != isinstance(self.value, list):
+            raise ValueError("in and nin take a list of values, other operators a single value")
+        return self
+
+
+class Rerank(BaseModel):
+    enabled: bool = True
+    top_n: int | None = Field(default=None, ge=1)
+
+
+class StaticFilters(BaseModel):
+    parsed_directory_file_id: Test | None = None
+
+
+class Search(BaseModel):
+    index_id: str
+    query: str = Field(max_length=settings.MAX_PROMPT_CHARS, examples=["connect Ollama"])
+    top_k: int | None = Field(
+        default=10, ge=1, description=f"More than {MOST_RESULTS} is reduced to it."
+    )
+    rerank: Rerank = Rerank()
+    full_text_pipeline_weight: float | None = Field(default=None, ge=0, le=1)
+    vector_pipeline_weight: float | None = Field(default=None, ge=0, le=1)
+    num_candidates: int | None = Field(default=None, ge=1)
+    score_threshold: float | None = None
+    custom_filters: dict[str, Test | list[Test] | None] | None = Field(
+        default=None,
+        description="By field of the metadata, or `file_name`; all conditions must hold.",
+        examples=[{"year": [{"operator": "gte", "value": 2020}]}],
+    )
+    static_filters: StaticFilters | None = None
+
+    @field_validator("query")
+    @classmethod
+    def query_is_not_blank(cls, query: str) -> str:
+        if not query.strip():
+            raise ValueError("a query must not be blank")
+        return query
+
+    def conditions(self) -> tuple[Condition, ...]:
+        tests: list[tuple[str, Test | list[Test] | None]] = [*(self.custom_filters or {}).items()]
+        if self.static_filters:
+            tests.append((FILE_ID, self.static_filters.parsed_directory_file_id))
+        return tuple(
+            Condition(field, test.operator, test.value)
+            for field, given in tests
+            for test in (given if isinstance(given, list) else [given])
+            if test is not None
+        )
+
+
+class Attachment(BaseModel):
+    attachment_name: str
+    source_id: str
+    type: str
+
+
+class StaticFields(BaseModel):
+    parsed_directory_file_id: str
+    chunk_index: int
+    chunk_start_char: int
+    chunk_end_char: int
+    chunk_token_count: int
+    page_range_start: int | None
+    page_range_end: int | None
+    attachments: list[Attachment]
+
+
+class Result(BaseModel):
+    content: str
+    score: float
+    rerank_score: float | None
+    metadata: dict[str, Any]
+    static_fields: StaticFields
+
+
+class Results(BaseModel):
+    results: list[Result] = Field(description="Best first.")
+
+
+@router.post("/retrieve", response=Results, summary="Search an index")
+async def retrieve(request: Request, wanted: Search):
+    """Words and meaning are ranked together, and the best looked at twice unless told not to."""
+    index = await sync_to_async(searchable)(request, wanted.index_id)
+    passages = await search(
+        Query(
+            text=wanted.query,
+            index_ids=(index.pk,),
+            top_k=min(wanted.top_k or 10, MOST_RESULTS),
+            full_text_weight=wanted.full_text_pipeline_weight,
+            vector_weight=wanted.vector_pipeline_weight,
+            num_candidates=wanted.num_candidates and min(wanted.num_candidates, MOST_RESULTS),
+            rerank=wanted.rerank.enabled,
+            rerank_top_n=wanted.rerank.top_n,
+            score_threshold=wanted.score_threshold,
+            conditions=wanted.conditions(),
+        )
+    )
+    return {"results": [passage_json(passage) for passage in passages]}
+
+
+class FindFiles(Paging):
+    index_id: str
+    file_name: str | None = Field(default=None, description="Exact.")
+    file_name_contains: str | None = Field(default=None, description="Literal, in any case.")
+
+
+class FoundFile(BaseModel):
+    file_id: str
+    file_name: str
+
+
+@router.post("/files/find", response=Page[FoundFile], summary="Find an index's files by name")
+def find_files(request: Request, wanted: FindFiles):
+    index = searchable(request, wanted.index_id)
+    found = [
+        FoundFile(**file)
+        for file in reading.find([index.pk], wanted.file_name or None, wanted.file_name_contains)
+    ]
+    return paginate_list(found, lambda file: [file.file_name, file.file_id], wanted)
+
+
+class Grep(Paging):
+    index_id: str
+    file_id: str = Field(description="As in `parsed_directory_file_id`.")
+    pattern: str = Field(min_length=1, description="RE2 syntax.", examples=["LLM_[A-Z_]+"])
+    context_chars: int | None = Field(default=None, ge=0, le=100_000)
+
+
+class GrepMatch(BaseModel):
+    content: str = Field(description="The match with its context.")
+    start_char: int
+    end_char: int
+
+
+@router.post("/files/grep", response=Page[GrepMatch], summary="Search a file for a pattern")
+def grep_file(request: Request, wanted: Grep):
+    """Offsets are in characters of the text that `read` gives."""
+    document = document_of(request, wanted.index_id, wanted.file_id)
+    matches = [
+        GrepMatch(content=match.content, start_char=match.start_char, end_char=match.end_char)
+        for match in reading.grep(document, wanted.pattern, wanted.context_chars or 0)
+    ]
+    return paginate_list(matches, lambda match: [match.start_char], wanted)
+
+
+class Read(BaseModel):
+    index_id: str
+    file_id: str
+    offset: int = Field(default=0, ge=0)
+    max_length: int | None = Field(default=None, ge=0)
+
+
+class Text(BaseModel):
+    content: str
+
+
+@router.post("/files/read", response=Text, summary="Read a file's text")
+def read_file(request: Request, wanted: Read):
+    document = document_of(request, wanted.index_id, wanted.file_id)
+    return Text(content=reading.read(document, wanted.offset, wanted.max_length))
+
+
+def searchable(request: Request, index_id: str) -> Index:
+    """Raises ``NotFound``, and ``Conflict`` before the first sync has ended."""
+    rows = Index.objects.visible_to(request.auth)
+    index = find(rows.filter(project=request.project), index_id)
+    if not rows.queryable().filter(pk=index.pk).exists():
+        raise Conflict("This index has not been synced yet. Wait until its status is ready.")
+    return index
+
+
+def document_of(request: Request, index_id: str, file_id: str) -> Document:
+    index = searchable(request, index_id)
+    rows = Document.objects.visible_to(request.auth).readable()
+    document = rows.filter(index=index, directory_file=file_id).first()
+    if document is None:
+        raise NotFound("No such file.")
+    return document
