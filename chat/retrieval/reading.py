@@ -66,9 +66,9 @@ def _compile(pattern: str):
         return re2.compile("(?m)" + pattern, options=options)
     except re2.error as error:
         reason = error.args[0].decode("utf-8", "replace")
-        raise Invalid(f"This is not a pattern RE2 can use: {reason}.", "pattern") from error
+        raise Invalid(f"The pattern cannot be used: {reason}.", "pattern") from error
     except UnicodeEncodeError as error:
-        raise Invalid("The pattern holds half a character.", "pattern") from error
+        raise Invalid("The pattern cannot be used: it holds half a character.", "pattern") from error
 
 
 def _spans(expression, text: str) -> Iterator[tuple[int, int]]:

@@ -77,14 +77,16 @@ def docx(paragraphs: Sequence[tuple[str, str]]) -> bytes:
     )
     main = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
     styles = "".join(
-        f'<w:style w:type="paragraph" w:styleId="Heading{n}"><w:name w:val="heading {n}"/></w:style>'
+        f'<w:style w:type="paragraph" w:styleId="Heading{n}"><w:name w:val="heading {n}"/>'
+        "</w:style>"
         for n in (1, 2)
     )
     return _package(
         "word/document.xml",
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml",
         {
-            "word/document.xml": f'<w:document xmlns:w="{main}"><w:body>{body}</w:body></w:document>',
+            "word/document.xml": f'<w:document xmlns:w="{main}"><w:body>{body}</w:body>'
+            "</w:document>",
             "word/styles.xml": f'<w:styles xmlns:w="{main}">{styles}</w:styles>',
         },
     )
@@ -205,7 +207,8 @@ EML = (
     b"Content-Type: text/plain; charset=utf-8\r\n\r\n"
     b"The boiler was serviced on Monday.\r\nThe invoice is 240 euros.\r\n"
 )
-HTML = b"""<!doctype html><html><head><title>Staff handbook</title><style>p{color:red}</style></head>
+HTML = b"""<!doctype html><html><head><title>Staff handbook</title>
+<style>p{color:red}</style></head>
 <body><nav>Home</nav><h1>Leave</h1><p>Everyone has <b>28 days</b> of leave.</p>
 <table><tr><th>Year</th><th>Days</th></tr><tr><td>2024</td><td>28</td></tr></table>
 <script>alert(1)</script></body></html>"""

@@ -1,0 +1,116 @@
+"""The worker process: killed, told to stop, and its tasks never lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from chat.actions.indexes import request_sync
+from chat.models import Index, Sync
+from chat.tasks import queue_due_syncs, recover
+from tests.factories import make_directory, make_file, make_index
+from tests.server import ROOT
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def start_worker():
+    """``start_worker("--batch")``: a worker process on this test's own database."""
+    from django.db import connection
+
+    database = connection.settings_dict["NAME"]
+    workers: list[subprocess.Popen] = []
+
+    def start(*arguments: str) -> subprocess.Popen:
+        environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "chatsite.settings",
+            "DATABASE_URL": f"sqlite:///{database}",
+        }
+        workers.append(
+            subprocess.Popen(
+                [sys.executable, "manage.py", "worker", *arguments], env=environment, cwd=ROOT
+            )
+        )
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+
+
+@pytest.fixture
+def index() -> Index:
+    directory = make_directory()
+    for number in range(200):
+        make_file(directory, f"{number}.md", f"# {number}\n\n" + "Some text, and more. " * 50)
+    return make_index(directory=directory, synced=False)
+
+
+def wait_for_documents(index: Index, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while index.documents.count() < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_killed_worker_s_sync_is_finished_by_the_next(index, start_worker):
+    sync = request_sync(index)
+    worker = start_worker()
+    wait_for_documents(index, 5)
+
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    done = dict(index.documents.values_list("pk", "synced_at"))
+    assert 0 < len(done) < 200
+    assert start_worker("--batch").wait(60) == 0
+
+    sync.refresh_from_db()
+    assert (sync.state, sync.files_done, sync.attempts) == (Sync.State.SUCCEEDED, 200, 2)
+    assert index.documents.count() == 200
+    assert done.items() <= dict(index.documents.values_list("pk", "synced_at")).items()
+
+
+def test_a_worker_told_to_stop_hands_its_sync_back(index, start_worker):
+    sync = request_sync(index)
+    worker = start_worker()
+    wait_for_documents(index, 5)
+
+    worker.terminate()
+    assert worker.wait(15) == 0
+    sync.refresh_from_db()
+    assert sync.state == Sync.State.QUEUED
+    assert start_worker("--batch").wait(60) == 0
+
+    sync.refresh_from_db()
+    assert (sync.state, sync.files_failed) == (Sync.State.SUCCEEDED, 0)
+
+
+def test_a_sync_whose_task_is_gone_gets_another(index):
+    index.syncs.create()
+
+    assert recover() == 1
+    assert recover() == 0
+
+
+def test_daily_and_changed_indexes_are_synced_when_due():
+    directory = make_directory()
+    make_file(directory)
+    past = timezone.now() - timedelta(days=2)
+    for frequency in Index.Frequency.values:
+        index = make_index(frequency, directory, sync_frequency=frequency)
+        index.syncs.create(state=Sync.State.SUCCEEDED)
+    Sync.objects.update(created_at=past)
+    directory.directory_files.update(updated_at=past - timedelta(hours=1))
+
+    assert queue_due_syncs() == 1  # the daily one
+    directory.directory_files.update(updated_at=timezone.now())
+    assert queue_due_syncs() == 1  # the one that follows changes
+    assert queue_due_syncs() == 0
