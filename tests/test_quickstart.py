@@ -5,7 +5,7 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -47,8 +47,11 @@ class Quickstart:
 
     def wait(self) -> int:
         """Read what is left; the exit code."""
-        rest, _ = self.process.communicate(timeout=PATIENCE)
-        self.said += rest
+        rest = self.process.stdout
+        if rest and not rest.closed:
+            self.said += rest.read()
+            rest.close()
+        self.process.wait(PATIENCE)
         return self.process.returncode
 
     def children(self) -> dict[str, int]:
@@ -63,20 +66,34 @@ class Quickstart:
 
 
 @pytest.fixture
-def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quickstart]:
-    started = Quickstart(tmp_path_factory.mktemp("carrel"), free_port())
-    yield started
-    if started.process.poll() is None:
-        started.process.terminate()
-        started.wait()
+def quickstart() -> Iterator[Callable[[Path], Quickstart]]:
+    """Starts one over a data directory, and sees to it that it ends."""
+    started: list[Quickstart] = []
+
+    def start(data: Path) -> Quickstart:
+        running = Quickstart(data, free_port())
+        started.append(running)
+        running.read_until(RUNNING.format(port=running.port))
+        return running
+
+    yield start
+    for running in started:
+        running.process.terminate()
+        running.wait()
 
 
-def test_the_first_run_ends_with_an_address_a_sign_in_and_a_key_that_work(quickstart):
-    quickstart.read_until(RUNNING.format(port=quickstart.port))
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """Prepared once already, and not running."""
+    return Server(tmp_path_factory.mktemp("carrel"))
 
-    kept = quickstart.data / "first-sign-in.txt"
+
+def test_the_first_run_ends_with_an_address_a_sign_in_and_a_key_that_work(quickstart, tmp_path):
+    running = quickstart(tmp_path)
+
+    kept = tmp_path / "first-sign-in.txt"
     username, password, key = read_sign_in(kept)
-    url = f"http://127.0.0.1:{quickstart.port}"
+    url = f"http://127.0.0.1:{running.port}"
     with httpx.Client(base_url=url, trust_env=False) as person:
         bearer = {"Authorization": f"Bearer {key}"}
         indexes = person.get("/api/v1/indexes", headers=bearer).json()["items"]
@@ -85,34 +102,34 @@ def test_the_first_run_ends_with_an_address_a_sign_in_and_a_key_that_work(quicks
         form = {"username": username, "password": password, "csrfmiddlewaretoken": token}
         signed_in = person.post("/admin/login/?next=/admin/", data=form)
     assert kept.stat().st_mode & 0o777 == 0o600
-    assert all(word in quickstart.said for word in (username, password, key))
+    assert all(word in running.said for word in (username, password, key))
     assert [index["name"] for index in indexes] == ["Carrel handbook"]
     assert indexes[0]["metadata"]["status"] == "ready"
     assert signed_in.headers["Location"] == "/admin/"
 
 
-def test_ctrl_c_stops_both_processes_and_is_no_error(quickstart):
-    quickstart.read_until(RUNNING.format(port=quickstart.port))
-    children = quickstart.children()
+def test_ctrl_c_stops_both_processes_and_is_no_error(quickstart, prepared):
+    running = quickstart(prepared.data)
+    children = running.children()
 
-    quickstart.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.SIGINT)
 
-    assert quickstart.wait() == 0, quickstart.said
+    assert running.wait() == 0, running.said
     assert set(children) == {"web", "worker"}
     assert not any(Path(f"/proc/{pid}").exists() for pid in children.values())
-    assert not answers(quickstart.port)
-    assert "Traceback" not in quickstart.said
+    assert not answers(running.port)
+    assert "Traceback" not in running.said
 
 
-def test_when_one_process_dies_the_other_is_stopped_and_it_says_so(quickstart):
-    quickstart.read_until(RUNNING.format(port=quickstart.port))
-    children = quickstart.children()
+def test_when_one_process_dies_the_other_is_stopped_and_it_says_so(quickstart, prepared):
+    running = quickstart(prepared.data)
+    children = running.children()
 
     os.kill(children["worker"], signal.SIGKILL)
 
-    assert quickstart.wait() == 1
-    assert "The worker process ended by itself, so Carrel was stopped." in quickstart.said
-    assert not answers(quickstart.port)
+    assert running.wait() == 1
+    assert "The worker process ended by itself, so Carrel was stopped." in running.said
+    assert not answers(running.port)
 
 
 def test_a_taken_port_is_named_before_anything_is_done(tmp_path):
@@ -126,18 +143,17 @@ def test_a_taken_port_is_named_before_anything_is_done(tmp_path):
         assert not (tmp_path / "carrel.sqlite3").exists()
 
 
-def test_another_run_keeps_what_is_there_and_brings_nothing_back(tmp_path):
-    first = Server(tmp_path)
-    with first, first.api() as api:
+def test_another_run_keeps_what_is_there_and_brings_nothing_back(prepared):
+    with prepared, prepared.api() as api:
         for kind in ("/indexes", "/beta/directories"):
             for item in api.get(kind).json()["items"]:
                 api.delete(f"{kind}/{item['id']}").raise_for_status()
 
-    said = first.manage("quickstart", "--no-serve")
+    said = prepared.manage("quickstart", "--no-serve")
 
-    with first, first.api() as api:
+    with prepared, prepared.api() as api:
         assert api.get("/indexes").json()["items"] == []
         assert api.get("/beta/directories").json()["items"] == []
-    assert read_sign_in(tmp_path / "first-sign-in.txt")[2] == first.api_key
-    assert first.password not in said
+    assert read_sign_in(prepared.data / "first-sign-in.txt")[2] == prepared.api_key
+    assert prepared.password not in said
     assert "first-sign-in.txt" in said
