@@ -20,7 +20,7 @@ from .files import Expansion
 from .idempotency import idempotent
 from .pagination import Page, Paging, paginate
 from .parsing import holds_nul
-from .routing import ProjectRouter, Request, find
+from .routing import NO_CONTENT, ProjectRouter, Request, find
 
 router = ProjectRouter(tags=["Directories"])
 
@@ -115,6 +115,7 @@ def update_directory(request: Request, directory_id: str, changes: DirectoryChan
 @router.delete("/{directory_id}", response={204: None}, summary="Delete a directory")
 def delete_directory(request: Request, directory_id: str):
     directories.delete_directory(directory_of(request, directory_id))
+    return NO_CONTENT
 
 
 def directory_of(request: Request, directory_id: str) -> Directory:
@@ -295,6 +296,7 @@ def update_directory_file(
 )
 def remove_directory_file(request: Request, directory_id: str, directory_file_id: str):
     directories.remove_file(entry_of(request, directory_id, directory_file_id))
+    return NO_CONTENT
 
 
 def entry_of(request: Request, directory_id: str, directory_file_id: str) -> DirectoryFile:

@@ -16,7 +16,7 @@ from chat.models import File, Project
 from .content import LIFETIME, LONGEST, SignedURL, sign
 from .idempotency import idempotent
 from .pagination import Page, Paging, paginate
-from .routing import ProjectRouter, Request, find
+from .routing import NO_CONTENT, ProjectRouter, Request, find
 
 router = ProjectRouter(tags=["Files"])
 
@@ -162,6 +162,7 @@ def get_file(request: Request, file_id: str, query: Query[Expansion]):
 @router.delete("/{file_id}", response={204: None}, summary="Delete a file")
 def delete_file(request: Request, file_id: str):
     files.delete_file(find(File.objects.editable_by(request.auth), file_id))
+    return NO_CONTENT
 
 
 class Lifetime(BaseModel):

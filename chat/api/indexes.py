@@ -14,7 +14,7 @@ from chat.retrieval.status import index_statuses
 
 from .idempotency import idempotent
 from .pagination import Page, Paging, paginate
-from .routing import ProjectRouter, Request, find, find_editable
+from .routing import NO_CONTENT, ProjectRouter, Request, find, find_editable
 
 router = ProjectRouter(tags=["Indexes"])
 
@@ -126,6 +126,7 @@ def get_index(request: Request, index_id: str, query: Query[IndexExpansion]):
 def delete_index(request: Request, index_id: str):
     """Its directory, the files in it and the sessions about it stay."""
     indexes.delete_index(editable(request, index_id))
+    return NO_CONTENT
 
 
 @router.post("/{index_id}/sync", response=dict, summary="Sync an index")

@@ -9,7 +9,7 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 from ninja.params.models import Query as QueryPart
 from ninja.utils import contribute_operation_args
 from pydantic import BaseModel, Field
@@ -20,6 +20,8 @@ from chat.models import ORGANIZATION_ID, Actor, Project
 from .errors import DOCUMENTED
 
 Row = TypeVar("Row", bound=Model)
+
+NO_CONTENT = Status(204, None)
 
 
 class Request(HttpRequest):

@@ -20,7 +20,7 @@ from chat.models import BoundIndex, Session, Turn
 from .events import frames, streaming
 from .idempotency import idempotent
 from .pagination import Page, Paging, paginate
-from .routing import ProjectRouter, Request, find, find_editable
+from .routing import NO_CONTENT, ProjectRouter, Request, find, find_editable
 
 router = ProjectRouter(tags=["Chat"])
 
@@ -189,6 +189,7 @@ def update_session(request: Request, session_id: str, changes: SessionChanges):
 def delete_session(request: Request, session_id: str):
     """Stops a running turn."""
     sessions.delete_session(owned(request, session_id))
+    return NO_CONTENT
 
 
 @router.post(
