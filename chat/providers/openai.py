@@ -24,8 +24,9 @@ from chat.providers.base import (
     Vectors,
     estimate_tokens,
 )
+from chat.providers.failures import NETWORK_ERRORS, Complaint, Failures, Payload
 from chat.providers.fragments import DONE, CallAssembly, Garbled, ThinkingTags, documents, parse
-from chat.providers.http import NETWORK_ERRORS, Complaint, Endpoint, Payload
+from chat.providers.http import Endpoint
 
 LAST_WORDS = 5.0  # seconds to wait for the usage after an answer that is complete
 HANG_UP = 0.2  # seconds to wait for the end of the response, which keeps the connection usable
@@ -42,7 +43,8 @@ class OpenAIChatModel:
     def __init__(self, base_url: str, api_key: str, model: str, timeout: float = 120.0):
         """``timeout`` is seconds of silence, before the first word or between two."""
         self.name = model
-        self._endpoint = Endpoint(base_url, api_key, model, timeout, "LLM", "The model endpoint")
+        self._failures = Failures("The model endpoint", "LLM", model, timeout)
+        self._endpoint = Endpoint(base_url, api_key, self._failures)
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
@@ -61,9 +63,9 @@ class OpenAIChatModel:
                             yield part
         except (Garbled, *NETWORK_ERRORS) as exc:
             if not reply.is_complete:
-                raise self._endpoint.broken_off(exc, reply.has_begun) from exc
+                raise self._failures.broken_off(exc, reply.has_begun) from exc
         if not reply.is_complete:
-            raise self._endpoint.closed(reply.has_begun)
+            raise self._failures.closed(reply.has_begun)
         for part in reply.rest():
             yield part
         yield reply.usage or _estimate(messages, reply.characters)
@@ -265,9 +267,9 @@ class OpenAIEmbedder:
     def __init__(self, base_url: str, api_key: str, model: str, timeout: float = 60.0):
         self.name = f"openai:{model}"
         self.size = 0
-        self._endpoint = Endpoint(
-            base_url, api_key, model, timeout, "EMBEDDING", "The embedding endpoint"
-        )
+        self._model = model
+        self._failures = Failures("The embedding endpoint", "EMBEDDING", model, timeout)
+        self._endpoint = Endpoint(base_url, api_key, self._failures)
 
     async def embed(
         self, texts: Sequence[str], kind: Literal["query", "passage"] = "passage"
@@ -292,12 +294,12 @@ class OpenAIEmbedder:
         return vectors
 
     async def _embed(self, texts: list[str]) -> Vectors:
-        payload: Payload = {"model": self._endpoint.model, "input": texts}
+        payload: Payload = {"model": self._model, "input": texts}
         try:
             async with self._endpoint.post("/embeddings", payload) as response:
                 document = parse(await response.aread())
         except (Garbled, *NETWORK_ERRORS) as exc:
-            raise self._endpoint.broken_off(exc, begun=True) from exc
+            raise self._failures.broken_off(exc, begun=True) from exc
         if document.get("error"):
             raise self._endpoint.refusal(Complaint.of(document), payload)
         return self._unit_vectors(document, len(texts))
@@ -308,12 +310,12 @@ class OpenAIEmbedder:
         try:
             vectors = np.array([row["embedding"] for _, row in rows], dtype=np.float32)
         except (KeyError, TypeError, ValueError):
-            raise self._endpoint.nonsense("embeddings that cannot be read") from None
+            raise self._failures.nonsense("embeddings that cannot be read") from None
         if vectors.ndim != 2 or len(vectors) != count or not np.isfinite(vectors).all():
-            raise self._endpoint.nonsense("embeddings that do not fit what was asked")
+            raise self._failures.nonsense("embeddings that do not fit what was asked")
         self.size = self.size or vectors.shape[1]
         if vectors.shape[1] != self.size:
-            raise self._endpoint.nonsense(
+            raise self._failures.nonsense(
                 f"vectors of {vectors.shape[1]} numbers after vectors of {self.size}"
             )
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
