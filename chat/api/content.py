@@ -7,7 +7,6 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core import signing
-from django.core.files.base import File as Content
 from django.core.files.storage import default_storage
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
@@ -50,13 +49,13 @@ async def content(request: HttpRequest, token: str) -> HttpResponse | StreamingH
     if expires < timezone.now().timestamp():
         return problem("This address has expired. Ask for a new one.", 403)
     try:
-        opened = await sync_to_async(default_storage.open)(path)
+        size = await sync_to_async(default_storage.size)(path)
     except FileNotFoundError:
         return problem("These bytes have been deleted.", 404)
-    return attachment(opened, name, size=await sync_to_async(lambda: opened.size)())
+    return attachment(path, name, size)
 
 
-def attachment(opened: Content, name: str, size: int) -> StreamingHttpResponse:
+def attachment(path: str, name: str, size: int) -> StreamingHttpResponse:
     """A download, which no browser shows in place whatever its bytes claim to be."""
     headers: dict[str, Any] = {
         "Content-Disposition": content_disposition_header(True, CONTROL.sub("_", name)),
@@ -65,13 +64,12 @@ def attachment(opened: Content, name: str, size: int) -> StreamingHttpResponse:
         "Cache-Control": "private, no-store",
     }
     return StreamingHttpResponse(
-        pieces(opened), content_type="application/octet-stream", headers=headers
+        pieces(path), content_type="application/octet-stream", headers=headers
     )
 
 
-async def pieces(opened: Content) -> AsyncIterator[bytes]:
-    try:
+async def pieces(path: str) -> AsyncIterator[bytes]:
+    opened = await sync_to_async(default_storage.open)(path)
+    with opened:
         while piece := await sync_to_async(opened.read)(PIECE):
             yield piece
-    finally:
-        opened.close()

@@ -1,0 +1,124 @@
+"""Everything that goes wrong has one shape."""
+
+import pytest
+
+from tests.factories import make_directory, make_file, make_index
+
+from .conftest import Caller
+
+
+def test_unknown_routes_answer_in_json(api: Caller):
+    response = api.get("/nothing/here/")
+
+    assert (response.status_code, response.json()) == (404, {"detail": "Not found."})
+
+
+def test_wrong_methods_answer_in_json_and_name_the_right_ones(api: Caller):
+    response = api.client.put("/api/v1/chat")
+
+    assert response.status_code == 405
+    assert response["Allow"] == "GET, POST"
+    assert list(response.json()) == ["detail"]
+
+
+@pytest.mark.parametrize("path", ["/chat/", "/projects/", "/indexes/"])
+def test_a_trailing_slash_is_never_redirected(api: Caller, path: str):
+    assert api.get(path).status_code in (200, 404)
+
+
+@pytest.mark.parametrize(
+    ("body", "loc"),
+    [
+        (b'{"index_ids": ', ["body"]),
+        (b"[null, null]", ["body"]),
+        (b'{"index_ids": 7}', ["body", "index_ids"]),
+        (b'{"index_ids": [7]}', ["body", "index_ids", 0]),
+        (b'{"shared_access": "all"}', ["body", "shared_access"]),
+        (rb'{"index_ids": ["\ud800"]}', ["body"]),
+        (rb'{"index_ids": ["a\u0000"]}', ["body"]),
+        (b"\xff\xfe", ["body"]),
+    ],
+)
+def test_a_bad_body_is_pointed_at(api: Caller, body: bytes, loc: list):
+    response = api.post("/chat", body)
+
+    assert response.status_code == 422
+    [fault] = response.json()["detail"]
+    assert fault["loc"] == loc
+    assert set(fault) == {"loc", "msg", "type"}
+
+
+@pytest.mark.parametrize(
+    ("query", "loc"),
+    [
+        ({"page_size": "0"}, ["query", "page_size"]),
+        ({"page_size": "many"}, ["query", "page_size"]),
+        ({"page_token": "made-up"}, ["query", "page_token"]),
+        ({"project_id": "mine"}, ["query", "project_id"]),
+        ({"order_by": "size"}, ["query", "order_by"]),
+        ({"file_name": "a\0b"}, ["query", "file_name"]),
+    ],
+)
+def test_a_bad_query_is_pointed_at(api: Caller, query: dict, loc: list):
+    response = api.get("/beta/files", **query)
+
+    assert response.status_code == 422
+    assert [fault["loc"] for fault in response.json()["detail"]] == [loc]
+
+
+@pytest.mark.parametrize("path", ["/beta/files", "/chat", "/indexes", "/beta/directories"])
+def test_empty_query_values_count_as_absent(api: Caller, path: str):
+    response = api.get(path, project_id="", organization_id="", page_token="", page_size="")
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("odd", ["%00", "%F0%9F%97%9D", "..%2F..", "a%0Ab", "' OR 1=1", "%FF"])
+@pytest.mark.parametrize(
+    "path", ["/chat/{}", "/indexes/{}", "/beta/files/{}", "/beta/directories/{}", "/projects/{}"]
+)
+def test_odd_ids_are_not_found(api: Caller, path: str, odd: str):
+    assert api.get(path.format(odd)).status_code == 404
+
+
+def test_foreign_rows_read_as_unknown_ones(api: Caller, stranger: Caller):
+    entry = make_file(make_directory())
+    index = make_index(directory=entry.directory)
+    session = api.post("/chat").json()["session_id"]
+    paths = {
+        f"/chat/{session}": "/chat/ses-0",
+        f"/chat/{session}/summary": "/chat/ses-0/summary",
+        f"/indexes/{index.pk}": "/indexes/idx-0",
+        f"/beta/files/{entry.file_id}": "/beta/files/0",
+        f"/beta/directories/{entry.directory_id}": "/beta/directories/dir-0",
+        f"/beta/directories/{entry.directory_id}/files/{entry.pk}": (
+            "/beta/directories/dir-0/files/dfl-0"
+        ),
+        f"/projects/{index.project_id}": "/projects/0",
+    }
+    for foreign, unknown in paths.items():
+        assert api.get(foreign).status_code == 200
+
+        answer, expected = stranger.get(foreign), stranger.get(unknown)
+
+        assert (answer.status_code, answer.json()) == (404, expected.json())
+
+
+def test_every_answer_carries_a_request_id(api: Caller):
+    given = api.client.get("/api/v1/chat", headers={"X-Request-ID": "mine-1"})
+    made = api.get("/nothing")
+
+    assert given["X-Request-ID"] == "mine-1"
+    assert len(made["X-Request-ID"]) == 32
+
+
+def test_another_project_or_organisation_is_not_found(api: Caller, stranger: Caller):
+    theirs = stranger.get("/projects").json()[0]["id"]
+    unknown = "00000000-0000-0000-0000-000000000000"
+
+    answers = [api.get("/chat", project_id=one) for one in (theirs, unknown)]
+    organisation = api.get("/chat", organization_id=unknown)
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].json() == answers[1].json()
+    assert organisation.status_code == 404
