@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import re2
 
@@ -9,6 +10,7 @@ from chat.errors import Invalid
 from chat.models import Document
 
 MAX_MATCHES = 10_000
+_MAX_STEPS = 1_000_000  # matches looked at, empty ones included
 _PATTERN_MEMORY = 8 * 2**20  # bytes a compiled pattern may take
 
 
@@ -68,11 +70,13 @@ def _compile(pattern: str):
         reason = error.args[0].decode("utf-8", "replace")
         raise Invalid(f"The pattern cannot be used: {reason}.", "pattern") from error
     except UnicodeEncodeError as error:
-        raise Invalid("The pattern cannot be used: it holds half a character.", "pattern") from error
+        raise Invalid(
+            "The pattern cannot be used: it holds half a character.", "pattern"
+        ) from error
 
 
 def _spans(expression, text: str) -> Iterator[tuple[int, int]]:
-    for match in expression.finditer(text):
+    for match in islice(expression.finditer(text), _MAX_STEPS):
         start, end = match.span()
         if start < end:
             yield start, end

@@ -151,8 +151,16 @@ def weigh_passages(question: str, chunk_ids: Sequence[int]) -> Floats:
     """What the second look sees in each of the chunks, weighed; 0 for one that is gone."""
     reranker = _reranker()
     missing = reranker.missing(chunk_ids)
-    texts = dict(Chunk.objects.filter(pk__in=missing).values_list("pk", "text")) if missing else {}
+    texts = _texts(missing) if missing else {}
     return weigh(reranker.look(question, chunk_ids, texts, _idf(question)))
+
+
+def _texts(chunk_ids: Sequence[int]) -> dict[int, str]:
+    """What the chunks say, with the titles over them: a passage is often silent on its subject."""
+    rows = Chunk.objects.filter(pk__in=chunk_ids).values_list(
+        "pk", "document__title", "heading", "text"
+    )
+    return {pk: f"{title}\n\n{heading}\n\n{text}" for pk, title, heading, text in rows}
 
 
 def _idf(question: str) -> dict[str, float]:
