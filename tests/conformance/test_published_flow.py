@@ -75,9 +75,7 @@ async def test_an_unbound_session_searches_what_each_message_names(
     chat = async_client.chat
     session = await chat.create()
 
-    events = await ask(
-        chat, session.session_id, "Where is the Schriftrolle?", [library.index_id]
-    )
+    events = await ask(chat, session.session_id, "Where is the Schriftrolle?", [library.index_id])
 
     assert session.index_ids is None
     assert session.job_metadata is None
