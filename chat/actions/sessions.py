@@ -1,6 +1,7 @@
 """What a person does to a session as a whole."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -8,6 +9,8 @@ from django.utils import timezone
 from chat import runs
 from chat.errors import Invalid, NotFound
 from chat.models import MAX_INDEXES, Actor, BoundIndex, Index, Project, Session, Turn
+
+UNDO_FOR = timedelta(minutes=10)
 
 
 @transaction.atomic
@@ -55,6 +58,14 @@ def delete_session(session: Session) -> None:
     Session.objects.filter(pk=session.pk).update(deleted_at=timezone.now())
     for turn in Turn.objects.running().filter(session=session):
         runs.request_stop(turn)
+
+
+def restore_session(actor: Actor, session_id: str) -> Session:
+    """Bring back what its owner has just deleted. Raises NotFound once it is too late."""
+    mine = Session.objects.filter(owner=actor.person, pk=session_id)
+    if not mine.filter(deleted_at__gt=timezone.now() - UNDO_FOR).update(deleted_at=None):
+        raise NotFound("This session cannot be brought back any more.")
+    return mine.get()
 
 
 def check_index_ids(index_ids: Sequence[str]) -> None:

@@ -36,6 +36,8 @@ ATTRIBUTES = {
     "a": {"href", "rel", "target", "title", "data-number"},
     "input": {"type", "checked", "disabled"},
     "ol": {"start"},
+    "pre": {"tabindex"},  # what scrolls must be reachable by keys
+    "div": {"tabindex"},
 }
 TAGS = {
     *("a", "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote"),
@@ -234,13 +236,19 @@ class Renderer(RendererHTML):
             '<a href="{}" target="_blank" rel="noopener noreferrer nofollow">{}</a>', address, words
         )
 
+    def table_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return '<div class="scrolls" tabindex="0"><table>'
+
+    def table_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return "</table></div>\n"
+
     def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         token = tokens[idx]
         language = (token.info.split() or [""])[0][:30]
         code = _coloured(token.content, language) if env.get("whole") else escape(token.content)
         return format_html(
             '<figure class="code {}"{}><figcaption>{}<copy-button></copy-button></figcaption>'
-            "<pre><code>{}</code></pre></figure>",
+            '<pre tabindex="0"><code>{}</code></pre></figure>',
             token.attrGet("class") or "",
             mark_safe(' id="passage"' if token.attrGet("id") else ""),  # noqa: S308 - a constant
             language,

@@ -23,6 +23,7 @@ urlpatterns = [
     path(f"{SESSION}/pin/", sessions.pin, name="pin"),
     path(f"{SESSION}/share/", sessions.share, name="share"),
     path(f"{SESSION}/delete/", sessions.delete, name="delete"),
+    path(f"{SESSION}/restore/", sessions.restore, name="restore"),
     path(f"{SESSION}/export.md", sessions.export, name="export"),
     path(
         f"{SESSION}/sources/<str:index_id>/<str:file_id>/",

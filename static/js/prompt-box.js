@@ -9,15 +9,29 @@ customElements.define("prompt-box", class extends HTMLElement {
     this.box.addEventListener("keydown", (event) => this.press(event));
     this.form.addEventListener("htmx:config:request", (event) => this.single(event));
     this.form.addEventListener("htmx:after:request", (event) => {
-      if (event.target === this.form && event.detail.ctx.response.raw.ok) this.clear();
+      if (event.target === this.form && event.detail.ctx.response.raw.ok && !this.standsIn) this.clear();
     });
     document.addEventListener("keydown", this.escape = (event) => {
-      if (event.key === "Escape" && !event.defaultPrevented && this.running) this.stop();
+      if (event.key !== "Escape" || event.defaultPrevented || !this.running) return;
+      if (this.queued) this.queue(false);
+      else this.stop();
+    });
+    document.addEventListener("htmx:after:sse:message", this.told = () => {
+      if (!this.queued || this.running) return;
+      this.queue(false);
+      if (this.box.value.trim()) this.form.requestSubmit();
     });
   }
 
   disconnectedCallback() {
     document.removeEventListener("keydown", this.escape);
+    document.removeEventListener("htmx:after:sse:message", this.told);
+  }
+
+  // What is sent while an answer is written waits in the box, and can be changed until it goes.
+  queue(queued) {
+    this.queued = queued;
+    this.form.toggleAttribute("data-queued", queued);
   }
 
   get running() {
@@ -34,14 +48,16 @@ customElements.define("prompt-box", class extends HTMLElement {
     const always = event.metaKey || event.ctrlKey;
     if (event.shiftKey && !always) return;
     event.preventDefault();
-    if (this.box.value.trim() && !this.running) this.form.requestSubmit();
+    if (!this.box.value.trim()) return;
+    if (this.running) this.queue(true);
+    else this.form.requestSubmit();
   }
 
-  // A suggestion is a button with a prompt of its own: it stands in for the empty box.
+  // A suggestion is a button with a prompt of its own: it stands in for the box.
   single({ detail }) {
-    const body = detail.ctx.request.body;
-    const prompts = body.getAll("prompt");
-    if (prompts.length > 1) body.set("prompt", prompts.at(-1));
+    const { body, submitter } = detail.ctx.request;
+    this.standsIn = submitter?.name === "prompt";
+    body.set("prompt", this.standsIn ? submitter.value : this.box.value);
     document.getElementById("composer-error").textContent = "";
   }
 

@@ -275,3 +275,59 @@ def test_nothing_is_asked_of_another_host(
 
     assert asked
     assert all(url.startswith((carrel.url, "data:")) for url in asked)
+
+
+def test_a_suggested_question_is_asked_by_a_click_and_leaves_the_draft(page: Page, model: StandIn):
+    page.fill("#prompt", "Not yet")
+    suggestion = page.locator(".suggestion").first
+    words = suggestion.inner_text().strip()
+
+    suggestion.click()
+
+    expect(page.locator(".question h2")).to_contain_text(words)
+    page.goto("/")
+    expect(page.locator("#prompt")).to_have_value("Not yet")
+    page.fill("#prompt", "")
+
+
+def test_a_question_put_meanwhile_waits_its_turn(page: Page, model: StandIn):
+    model.say({"tokens": 60, "rate": 30}, {"text": "The second answer."})
+
+    ask(page, "First question?")
+    expect(page.locator(".answer")).to_contain_text("t000003")
+    ask(page, "Second question, unfin")
+    expect(page.locator(".composer__queued")).to_be_visible()
+    page.fill("#prompt", "Second question, finished?")
+
+    expect(page.locator(".question").nth(1)).to_contain_text("finished?", timeout=30_000)
+    expect(page.locator(".answer").nth(1)).to_contain_text("The second answer.")
+    expect(page.locator("#prompt")).to_have_value("")
+
+
+def test_a_deleted_session_is_gone_at_once_and_can_be_brought_back(page: Page, model: StandIn):
+    ask(page, "Delete me?")
+    expect(page.locator(DONE)).to_be_visible()
+    address = page.url
+    page.locator(".row").first.hover()
+    page.locator(".row__more").first.click()
+    page.get_by_role("button", name="Delete").click()
+
+    expect(page.locator("h1")).to_contain_text("What would you like to look up")
+    expect(page.locator("#details")).to_be_hidden()
+    page.get_by_role("button", name="Undo").click()
+
+    expect(page).to_have_url(address)
+    expect(page.locator(".question")).to_contain_text("Delete me?")
+
+
+def test_a_session_is_renamed_in_the_rail_and_above_its_text(page: Page, model: StandIn):
+    ask(page, "Call me what you like?")
+    expect(page.locator(DONE)).to_be_visible()
+    page.locator(".row").first.hover()
+    page.locator(".row__more").first.click()
+    page.get_by_label("Title").fill("A better name")
+    page.get_by_role("button", name="Rename").click()
+
+    expect(page.locator("#title")).to_have_text("A better name")
+    expect(page.locator(".row__title").first).to_have_text("A better name")
+    expect(page).to_have_title("A better name · Carrel")

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from chat.actions.directories import create_directory, remove_file, update_file, upload_file
 from chat.actions.files import store_file
 from chat.actions.indexes import create_index, delete_index, request_sync
-from chat.errors import CarrelError, Conflict, Settled
+from chat.errors import CarrelError, Conflict
 from chat.models import (
     Actor,
     Directory,
@@ -170,11 +170,10 @@ def _editable(request: HttpRequest, index_id: str) -> tuple[Actor, Index]:
 def _file_or_replace(actor: Actor, directory: Directory, upload: UploadedFile) -> None:
     """A file of a name that is already there takes its place, and keeps its id."""
     name = upload.name or "upload"
-    try:
+    entry = directory.directory_files.filter(unique_id=name, deleted_at=None).first()
+    if entry is None:
         upload_file(actor, directory, name, upload)
-    except Settled:
-        upload.seek(0)
-        entry = directory.directory_files.get(unique_id=name, deleted_at=None)
+    else:
         update_file(entry, file=store_file(actor, directory.project, name, upload))
 
 

@@ -3,14 +3,21 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from chat.actions.sessions import delete_session, rename_session, share_session
+from chat.actions.sessions import (
+    delete_session,
+    rename_session,
+    restore_session,
+    share_session,
+)
+from chat.errors import NotFound
 from chat.events.log import log
 from chat.events.transcript import fold
 from chat.models import Session
@@ -87,16 +94,30 @@ def share(request: HttpRequest, session_id: str) -> HttpResponse:
 @signed_in
 @require_POST
 def delete(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Away with it, no question asked: for a while it can be brought back."""
     session = own_session(request, session_id)
     delete_session(session)
-    messages.success(request, _("“%(title)s” was deleted.") % {"title": session})
-    if request.htmx:
-        response = HttpResponse()
-        response["HX-Redirect" if _is_open(request, session) else "HX-Refresh"] = (
-            "/" if _is_open(request, session) else "true"
-        )
-        return response
-    return redirect("home")
+    if not request.htmx:
+        messages.info(request, render_to_string("chat/_undo.html", {"session": session}, request))
+        return redirect("home")
+    was_open = session.pk in (request.htmx.current_url or "")
+    page = empty_conversation(actor_of(request)) if was_open else {}
+    context = page | {"deleted": session, "was_open": was_open}
+    response = render(request, "chat/_deleted.html", context)
+    if was_open:
+        response["HX-Push-Url"] = reverse("home")
+    return response
+
+
+@signed_in
+@require_POST
+def restore(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Undo ``delete``."""
+    try:
+        session = restore_session(actor_of(request), session_id)
+    except NotFound as error:
+        raise Http404 from error
+    return redirect("session", session.pk)
 
 
 @signed_in
@@ -128,10 +149,6 @@ def _whole_rail(request: HttpRequest, session: Session) -> HttpResponse:
     if not request.htmx:
         return redirect("session", session.pk)
     return render(request, "chat/_rail_again.html")
-
-
-def _is_open(request: HttpRequest, session: Session) -> bool:
-    return session.pk in (request.htmx.current_url or "")
 
 
 def _sharing_choices() -> list[tuple[str, str, str]]:

@@ -47,8 +47,9 @@ async def follow(
         html = fragments.take(batch)
         if not html:
             continue
-        if any(isinstance(stamped.event, SIGNPOSTS) for stamped in batch):
-            html += await sync_to_async(_signs)(request, actor, session.pk)
+        kinds = {type(stamped.event) for stamped in batch}
+        if kinds.intersection(SIGNPOSTS):
+            html += await sync_to_async(_signs)(request, actor, session.pk, UserInput in kinds)
         yield sse.frame(html, id=fragments.seen)
 
 
@@ -58,10 +59,11 @@ async def _start_of_turn(session: Session, seen: int) -> int:
     return turn.seq - 1 if turn else seen
 
 
-def _signs(request: HttpRequest, actor: Actor, session_id: str) -> str:
-    """The session's row in the rail and its title, as they are now."""
+def _signs(request: HttpRequest, actor: Actor, session_id: str, moved: bool) -> str:
+    """The session's row in the rail and its title, as they are now; ``moved``: to the top."""
     session = with_signs(Session.objects.visible_to(actor)).filter(pk=session_id).first()
     if session is None:
         return ""
-    context = {"session": session, "is_owner": session.owner_id == actor.person.pk}
+    is_owner = session.owner_id == actor.person.pk
+    context = {"session": session, "is_owner": is_owner, "moved": moved}
     return render_to_string("chat/_signs.html", context, request)

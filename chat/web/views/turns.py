@@ -87,7 +87,8 @@ def _open_session(actor: Actor, chosen: list[str]) -> Session:
 
 async def _ask(actor: Actor, session: Session, request: HttpRequest) -> Turn:
     """Start the turn; a session that was made for a refused prompt goes again."""
-    prompt = request.POST.get("prompt", "").replace("\r\n", "\n").strip()
+    prompts = [text.strip() for text in request.POST.getlist("prompt")]  # the box's, a button's
+    prompt = next(filter(None, reversed(prompts)), "").replace("\r\n", "\n")
     chosen = [] if session.is_bound else request.POST.getlist("index")
     model = request.POST.get("model", "")
     try:

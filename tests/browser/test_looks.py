@@ -1,0 +1,91 @@
+"""What holds on every page: axe is silent, nothing is wider than the screen, little is loaded."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+PAGES = ["/", "/library/", "/search/?q=ollama", "/chat/none/", "session", "source", "index", "menu"]
+
+
+@pytest.fixture(scope="module")
+def session_url(browser: Browser, server, signed_in) -> str:
+    context = browser.new_context(base_url=server.url, storage_state=signed_in)
+    page = context.new_page()
+    page.goto("/library/")
+    page.locator(".shelf__link", has_text="Carrel handbook").click()
+    expect(page.locator(".state .badge").first).to_have_text("Ready", timeout=60_000)
+    page.get_by_role("link", name="Ask it").click()
+    page.fill("#prompt", "How do I connect Ollama?")
+    page.keyboard.press("Enter")
+    expect(page.locator('.turn[data-state="done"]')).to_be_visible(timeout=30_000)
+    url = page.url
+    context.close()
+    return url
+
+
+def open_page(page: Page, name: str, session_url: str) -> None:
+    if name == "session":
+        page.goto(session_url)
+        page.locator(".trace summary").click()
+    elif name == "source":
+        page.goto(session_url)
+        page.locator(".answer a.citation").first.click()
+        expect(page.locator("#passage")).to_be_visible()
+    elif name == "menu":
+        page.goto(session_url)
+        page.locator(".bar a.button").click()
+        expect(page.get_by_role("button", name="Rename")).to_be_visible()
+    elif name == "index":
+        page.goto("/library/")
+        page.locator(".shelf__link").first.click()
+        expect(page.locator("tbody tr").first).to_be_visible()
+    else:
+        page.goto(name)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(browser: Browser, server, signed_in, session_url, name, scheme):
+    context = browser.new_context(
+        base_url=server.url, storage_state=signed_in, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    open_page(page, name, session_url)
+
+    found = Axe().run(page).response["violations"]
+
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    context.close()
+
+
+@pytest.mark.parametrize("width", [320, 390, 800, 1440, 2560])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_is_wider_than_the_screen(page: Page, session_url, name, width):
+    open_page(page, name, session_url)
+
+    page.set_viewport_size({"width": width, "height": 800})
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_first_visit_to_a_chat_loads_less_than_a_hundred_kilobytes(page: Page, session_url):
+    loaded = []
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.on("Network.loadingFinished", lambda one: loaded.append(one["encodedDataLength"]))
+
+    page.goto(session_url, wait_until="load")
+    page.wait_for_timeout(500)
+
+    assert 0 < sum(loaded) < 100_000
+
+
+def test_no_script_or_style_is_refused_by_the_policy(page: Page, session_url):
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+
+    for name in ("/", "session", "source", "menu", "index"):
+        open_page(page, name, session_url)
+
+    assert said == []
