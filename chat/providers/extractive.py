@@ -24,7 +24,8 @@ from chat.providers.quotable import Span, Wants, can_answer, quote, span_of, uni
 from chat.providers.words import content_terms, stem, terms
 
 QUOTES = 3  # sentences picked for one answer, at most
-BESIDE = 0.75  # share of the best sentence's score that another needs to be quoted beside it
+BESIDE = 0.75, 0.6  # shares of the best score, with and without its passage, to be quoted too
+BESIDE_STEPS = 0.55, 0.4  # ... where the question asks how to do something
 ENOUGH = 0.45  # fit of the best sentence, for it to be called an answer
 CLOSE = 0.25  # ... to be shown as what comes closest
 LONGEST = 100  # words of a question that are looked at, its last ones
@@ -115,10 +116,13 @@ class Question:
 
     def __init__(self, questions: Sequence[str]):
         self.text = questions[-1]
-        self.is_instruction = bool(_INSTRUCTION.search(self.text))
-        self.wants = Wants(self.is_instruction, bool(_ENUMERATION.search(self.text)))
+        chain = [self.text, *_leaned_on(questions)]
+        self.is_instruction = any(map(_INSTRUCTION.search, chain))
+        self.wants = Wants(self.is_instruction, any(map(_ENUMERATION.search, chain)))
         own = content_terms(self.text)[-LONGEST:]
-        self.weights = _borrowed(questions) | dict.fromkeys(own, 1.0)
+        self.weights = dict.fromkeys(own, 1.0)
+        for back, earlier in enumerate(chain[1:], 1):
+            self.weights = dict.fromkeys(content_terms(earlier), BORROWED**back) | self.weights
         self.pairs = set(pairwise(map(stem, own)))
 
     def is_cued(self, text: str) -> bool:
@@ -142,17 +146,14 @@ class Question:
         return bool(_NAMED.search(self.text))
 
 
-def _borrowed(questions: Sequence[str]) -> dict[str, float]:
-    """Words of earlier questions, when the last one leans on them, each further back for less."""
-    weights: dict[str, float] = {}
-    weight = 1.0
+def _leaned_on(questions: Sequence[str]) -> list[str]:
+    """The questions before the last one that it cannot be understood without, newest first."""
+    found: list[str] = []
     for leaning, before in pairwise(reversed(questions[-4:])):
-        own = content_terms(leaning)
-        if len(own) > 2 and _LEANING.isdisjoint(terms(leaning)):
+        if len(content_terms(leaning)) > 2 and _LEANING.isdisjoint(terms(leaning)):
             break
-        weight *= BORROWED
-        weights = dict.fromkeys(content_terms(before), weight) | weights
-    return weights
+        found.append(before[-LONGEST * 10 :])
+    return found
 
 
 class Passage:
@@ -179,6 +180,7 @@ class Candidate:
     own: float  # ... without what its passage adds
     fit: float  # 0 to 1, to judge by
     meets: Array  # for each word asked: 1 if it stands here, 0.5 and more nearby, 0 if not
+    is_cued: bool  # it has in it what the question asks for
     rarest: int  # the word it meets that tells most
 
     @property
@@ -205,7 +207,8 @@ def rate(
         stems = [stem(word) for word in asked]
         meets = _meets(stems, passage)
         own = 1.4 * weights @ close + 0.4 * cosine + 0.4 * weights @ meets
-        own += 0.3 * _has_cue(question, passage) + 0.2 * _adjacent(question, passage)
+        cued = _has_cue(question, passage)
+        own += 0.3 * cued + 0.2 * _adjacent(question, passage)
         score = own + (1.5 * passage.excerpt.score / top if top > 0 else 0)
         # Of all that was tried, these two tell an answer from a lookalike best.
         said = np.array([word in passage.vocabulary for word in stems], np.float32)
@@ -218,6 +221,7 @@ def rate(
                 float(own[at]),
                 float(fit[at]),
                 meets[:, at],
+                bool(cued[at]),
                 int(np.argmax(weights * (meets[:, at] >= 0.5))),
             )
             for at in range(len(passage.units))
@@ -287,11 +291,14 @@ def pick(question: Question, candidates: Sequence[Candidate]) -> list[Candidate]
     picked: list[Candidate] = []
     for candidate in candidates:
         best = picked[0] if picked else candidate
-        if len(picked) == QUOTES or candidate.score < BESIDE * best.score:
+        beside, own = BESIDE_STEPS if question.is_instruction else BESIDE
+        if len(picked) == QUOTES or candidate.score < beside * best.score:
             break
-        # How to do one thing is no part of how to do another, however alike they sound.
-        strays = question.is_instruction and candidate.meets[best.rarest] < 0.5
-        if candidate.own >= 0.6 * best.own and not strays and not _repeats(candidate, picked):
+        if question.is_instruction:  # how to do one thing is no part of how to do another
+            strays = candidate.meets[best.rarest] < 0.5
+        else:
+            strays = best.is_cued and not candidate.is_cued
+        if candidate.own >= own * best.own and not strays and not _repeats(candidate, picked):
             picked.append(candidate)
     return picked
 

@@ -74,8 +74,9 @@ def can_answer(all_units: Sequence[Unit], at: int) -> bool:
     """Whether a unit says something by itself: no heading, no menu, nothing cut in two."""
     unit = all_units[at]
     match unit.kind:
-        case "code":
-            return unit.text.count(unit.text[:3]) % 2 == 0
+        case "code":  # after a sentence it is quoted with that
+            leads = at > 0 and all_units[at - 1].kind == "prose"
+            return not leads and _is_closed(unit)
         case "row":
             header = at + 1 < len(all_units) and bool(_RULE.match(all_units[at + 1].text))
             return not header and not _RULE.match(unit.text) and _header(all_units, at) is not None
@@ -86,6 +87,10 @@ def can_answer(all_units: Sequence[Unit], at: int) -> bool:
             cut = cut or (at == len(all_units) - 1 and not _ENDS.search(unit.text))
             return not cut and not _is_menu(unit.text)
     return False
+
+
+def _is_closed(code: Unit) -> bool:
+    return code.text.count(code.text[:3]) % 2 == 0
 
 
 def _is_menu(text: str) -> bool:
@@ -113,7 +118,7 @@ def span_of(all_units: Sequence[Unit], at: int, wants: Wants) -> Span | None:
     kind = all_units[at].kind
     if kind == "item" and (wants.code or all_units[at].text[0].isdigit()):
         first, last = _run(all_units, at)
-    if kind in ("item", "code", "row") and first and _announces(all_units, first - 1, kind):
+    if kind in ("item", "row") and first and _announces(all_units[first - 1]):
         first, last = first - 1, last if kind != "item" else _run(all_units, at)[1]
     if kind == "prose":
         last = _with_block(all_units, at, wants)
@@ -122,17 +127,16 @@ def span_of(all_units: Sequence[Unit], at: int, wants: Wants) -> Span | None:
     return _balanced(all_units, Span(first, last))
 
 
-def _announces(all_units: Sequence[Unit], at: int, kind: Kind) -> bool:
-    unit = all_units[at]
-    return unit.kind == "prose" and (kind == "code" or unit.text.endswith(":"))
+def _announces(unit: Unit) -> bool:
+    return unit.kind == "prose" and unit.text.endswith(":")
 
 
 def _with_block(all_units: Sequence[Unit], at: int, wants: Wants) -> int:
     """The last unit of the code, list or table that the sentence at that place leads to."""
     following = all_units[at + 1].kind if at + 1 < len(all_units) else "other"
-    announced = all_units[at].text.endswith(":")
+    announced = _announces(all_units[at])
     if following == "code" and (announced or wants.code):
-        return at + 1 if can_answer(all_units, at + 1) else at
+        return at + 1 if _is_closed(all_units[at + 1]) else at
     if following in ("item", "row") and (announced or wants.lists):
         return _run(all_units, at + 1)[1]
     return at
