@@ -14,17 +14,14 @@ from django.utils.translation import gettext as _
 
 from chat.models import Session
 from chat.providers.words import content_stems, stem
+from chat.web.markdown import plain
 from chat.web.people import actor_of
 from chat.web.rail import rail_groups
 
 register = template.Library()
+register.filter(plain)
 
 WORD = re.compile(r"[^\W_]+")
-SEPARATOR_ROW = re.compile(r"^[|:\- ]+$\n?", re.MULTILINE)
-LINE_SIGNS = re.compile(r"^\s*(?:#{1,6}|>|[-*+]|```\w*)(?:\s+|$)", re.MULTILINE)
-CELL_BORDER = re.compile(r"[ \t]*\|[ \t]*")
-LINKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-INLINE_SIGNS = re.compile(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|`+")
 
 
 @register.simple_tag
@@ -75,15 +72,6 @@ def mark_words(text: str, question: str) -> SafeString:
             end = match.end()
     html.append(conditional_escape(text[end:]))
     return mark_safe("".join(html))  # noqa: S308 - every piece of text was escaped
-
-
-@register.filter
-def plain(text: str) -> str:
-    """Markdown as a person would read it aloud: without its signs."""
-    text = LINE_SIGNS.sub("", SEPARATOR_ROW.sub("", text))
-    text = INLINE_SIGNS.sub("", LINKS.sub(r"\1", CELL_BORDER.sub(" · ", text)))
-    lines = (line.strip(" ·") for line in text.split("\n"))
-    return "\n".join(line for line in lines if line)
 
 
 @register.filter

@@ -29,6 +29,11 @@ from .sources import Source
 
 MARKER = re.compile(r"\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\]")
 HALF_MARKER = re.compile(r"\[[\d,; ]*$")
+SEPARATOR_ROW = re.compile(r"^[|:\- ]+$\n?", re.MULTILINE)
+LINE_SIGNS = re.compile(r"^\s*(?:#{1,6}|>|[-*+]|```\w*)(?:\s+|$)", re.MULTILINE)
+CELL_BORDER = re.compile(r"[ \t]*(?:\|[ \t]*)+")
+LINKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+INLINE_SIGNS = re.compile(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|`+")
 LONGEST_HIGHLIGHT = 50_000  # characters of code; colouring more would hold up the page
 
 ATTRIBUTES = {
@@ -68,6 +73,14 @@ def render_document(text: str, start: int, end: int) -> SafeString:
     if end > start:
         _mark_lines(tokens, first, last)
     return _clean(_parser().renderer.render(tokens, _parser().options, env))
+
+
+def plain(text: str) -> str:
+    """Markdown as a person would read it aloud: without its signs."""
+    text = LINE_SIGNS.sub("", SEPARATOR_ROW.sub("", text))
+    text = INLINE_SIGNS.sub("", LINKS.sub(r"\1", CELL_BORDER.sub(" · ", text)))
+    lines = (line.strip(" ·") for line in text.split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 def open_block(source: str) -> int:
@@ -201,7 +214,8 @@ class Renderer(RendererHTML):
             and before.meta["source"].file_id == source.file_id
         )
         return format_html(
-            '<a class="citation" href="{}" data-number="{}" title="{}">{}</a>',
+            '{}<a class="citation" href="{}" data-number="{}" title="{}">{}</a>',
+            "\u2009" if before is not None and before.type == "citation" else "",
             source.url,
             source.number,
             source.full_name,

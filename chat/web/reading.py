@@ -48,9 +48,11 @@ class Reading:
     @property
     def cited(self) -> list[Source]:
         """One for each place the answer points at, in the order of first mention."""
-        numbers = dict.fromkeys(one["number"] for one in self.exchange.citations)
-        places = {(s.file_id, s.place): s for n in reversed(numbers) if (s := self.sources.get(n))}
-        return list(reversed(places.values()))
+        places: dict[tuple[str, str], Source] = {}
+        for citation in self.exchange.citations:
+            source = self.sources[citation["number"]]
+            places.setdefault((source.file_id, source.place), source)
+        return list(places.values())
 
     @property
     def steps(self) -> list["Step"]:

@@ -1,9 +1,12 @@
 """Sessions in the browser: reading, arranging and sharing them."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from chat.events.types import TextDelta, UserInput
 from chat.models import Role, Session
@@ -106,6 +109,48 @@ def test_only_the_owner_may_change_a_session(client, session, name):
 
     assert response.status_code == 404
     assert Session.objects.live().get(pk=session.pk).title == "Lamps"
+
+
+def test_the_menu_after_a_change_still_offers_everything(client, session):
+    response = client.post(
+        reverse("share", args=[session.pk]), {"sharing": "query"}, headers={"hx-request": "true"}
+    )
+
+    html = response.content.decode()
+    assert 'value="query" checked' in html
+    assert 'value="private"' in html
+    assert "Copy the link" in html
+
+
+def test_a_blank_title_changes_nothing(client, session):
+    client.post(reverse("details", args=[session.pk]), {"title": "  "})
+
+    session.refresh_from_db()
+    assert session.title == "Lamps"
+
+
+def test_a_page_whose_session_is_gone_is_told_to_stop_following(client, session):
+    Session.objects.update(deleted_at=timezone.now())
+    url = reverse("events", args=[session.pk])
+
+    assert client.get(url).status_code == 404
+    assert (
+        client.get(url, headers={"hx-request": "true"}).content == b"event: close\ndata: gone\n\n"
+    )
+
+
+def test_a_deleted_session_comes_back_to_its_owner_alone_and_for_a_while(client, session, reader):
+    client.post(reverse("delete", args=[session.pk]))
+    url = reverse("restore", args=[session.pk])
+    client.force_login(make_user("colleague"))
+    theirs = client.post(url).status_code
+    client.force_login(reader)
+
+    mine = client.post(url).status_code
+    Session.objects.update(deleted_at=timezone.now() - timedelta(hours=1))
+    late = client.post(url).status_code
+
+    assert (theirs, mine, late) == (404, 302, 404)
 
 
 def test_an_owner_renames_pins_shares_and_deletes(client, session):

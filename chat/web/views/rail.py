@@ -6,6 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from chat.models import Actor, Document, Event, Session
+from chat.web.markdown import plain
 from chat.web.people import actor_of, signed_in
 from chat.web.rail import rail_groups, with_signs
 
@@ -54,7 +55,7 @@ def _sessions(actor: Actor, query: str) -> list[Session]:
     found = sessions.filter(Q(title__icontains=query) | Q(hit__isnull=False)).recent()
     rows = list(found[:HITS])
     for session in rows:
-        session.excerpt = _excerpt(session.hit or "", query)
+        session.excerpt = _excerpt(plain(session.hit or ""), query)
     return rows
 
 

@@ -67,10 +67,11 @@ def details(request: HttpRequest, session_id: str) -> HttpResponse:
     """Everything its owner may do with a session; POST renames it."""
     session = own_session(request, session_id)
     if request.method == "POST":
-        rename_session(session, " ".join(request.POST.get("title", "").split())[:100])
+        if request.POST.get("title", "").strip():
+            rename_session(session, request.POST["title"])
         return answer_with_row(request, session)
     template = "chat/_details.html" if request.htmx else "chat/details.html"
-    return render(request, template, {"session": session, "choices": _sharing_choices()})
+    return render(request, template, {"session": session, "choices": sharing_choices()})
 
 
 @signed_in
@@ -142,7 +143,8 @@ def answer_with_row(request: HttpRequest, session: Session) -> HttpResponse:
     """After a change: the session's row and title anew, or its page without script."""
     if not request.htmx:
         return redirect("session", session.pk)
-    return render(request, "chat/_changed.html", {"session": session})
+    context = {"session": session, "choices": sharing_choices()}
+    return render(request, "chat/_changed.html", context)
 
 
 def _whole_rail(request: HttpRequest, session: Session) -> HttpResponse:
@@ -151,7 +153,7 @@ def _whole_rail(request: HttpRequest, session: Session) -> HttpResponse:
     return render(request, "chat/_rail_again.html")
 
 
-def _sharing_choices() -> list[tuple[str, str, str]]:
+def sharing_choices() -> list[tuple[str, str, str]]:
     return [
         (Session.Sharing.PRIVATE, _("Private"), _("Only you.")),
         (Session.Sharing.READ_ONLY, _("Can read"), _("Project members with the link.")),

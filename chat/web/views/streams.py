@@ -3,8 +3,13 @@
 from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
-from django.shortcuts import aget_object_or_404
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET
 
@@ -13,18 +18,25 @@ from chat.events.log import log
 from chat.events.types import Stop, Text, ToolResult, UserInput
 from chat.models import Actor, Session
 from chat.web.fragments import Fragments
-from chat.web.people import aactor_of, signed_in
+from chat.web.people import aactor_of
 from chat.web.rail import with_signs
 
+GONE = sse.frame("gone", event="close")
 SIGNPOSTS = (UserInput, ToolResult, Text, Stop)  # after these the session's row may read anew
 
 
-@signed_in
 @require_GET
 async def events(request: HttpRequest, session_id: str) -> HttpResponseBase:
-    """Follow the session after ``Last-Event-ID``, else after ``?after=``; ends with the page."""
+    """Follow the session after ``Last-Event-ID``, else after ``?after=``; ends with the page.
+
+    A page whose session or sign-in has ended is told to stop: a 404 it would try again.
+    """
     actor = await aactor_of(request)
-    session = await aget_object_or_404(Session.objects.visible_to(actor), pk=session_id)
+    session = await _visible(actor, session_id)
+    if session is None and request.htmx:
+        return HttpResponse(GONE, content_type="text/event-stream", headers=sse.HEADERS)
+    if session is None:
+        raise Http404
     asked = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     seen = int(asked[:18]) if asked.isdecimal() else 0
     frames = follow(request, actor, session, seen)
@@ -40,8 +52,8 @@ async def follow(
     async for batch in log.follow(session.pk, after=await _start_of_turn(session, seen)):
         if not batch:
             yield sse.PING
-            if not await Session.objects.visible_to(actor).filter(pk=session.pk).aexists():
-                yield sse.frame("gone", event="close")
+            if await _visible(actor, session.pk) is None:
+                yield GONE
                 return
             continue
         html = fragments.take(batch)
@@ -51,6 +63,12 @@ async def follow(
         if kinds.intersection(SIGNPOSTS):
             html += await sync_to_async(_signs)(request, actor, session.pk, UserInput in kinds)
         yield sse.frame(html, id=fragments.seen)
+
+
+async def _visible(actor: Actor, session_id: str) -> Session | None:
+    if not actor.person.is_authenticated:
+        return None
+    return await Session.objects.visible_to(actor).filter(pk=session_id).afirst()
 
 
 async def _start_of_turn(session: Session, seen: int) -> int:
