@@ -65,11 +65,14 @@ def paginate(
 
 
 def paginate_list(
-    items: Sequence[Item], place_of: Callable[[Item], list[Any]], paging: Paging
+    items: Sequence[Item],
+    place_of: Callable[[Item], list[Any]],
+    paging: Paging,
+    where: str = "body",
 ) -> Page[Item]:
-    """One page of what was asked for in a body and is at hand; places are unique, and sort."""
+    """One page of what is at hand; places are unique, and sort."""
     ordered = sorted(items, key=place_of)
-    last = read_token(paging.page_token, "list", where="body") if paging.page_token else None
+    last = read_token(paging.page_token, "list", where) if paging.page_token else None
     rest = [item for item in ordered if last is None or place_of(item) > last]
     shown, more = rest[: paging.size], len(rest) > paging.size
     token = make_token(place_of(shown[-1]), "list") if more else None

@@ -4,7 +4,7 @@ from django.urls import path, re_path
 from ninja import NinjaAPI
 from ninja.errors import ValidationErrorContext
 
-from . import directories, errors, files, indexes, projects, retrieval, sessions
+from . import attachments, directories, errors, files, indexes, projects, retrieval, sessions
 from .auth import Key
 from .content import content
 from .json import ORJSON
@@ -45,6 +45,7 @@ api.add_router("/v1/beta/files", files.router)
 api.add_router("/v1/beta/directories", directories.router)
 api.add_router("/v1/indexes", indexes.router)
 api.add_router("/v1/retrieval", retrieval.router)
+api.add_router("/v1/beta/attachments", attachments.router)
 api.add_router("/v1/chat", sessions.router)
 
 urlpatterns = [
