@@ -27,7 +27,7 @@ class Parser:
     """A handle on the reading process; started at the first file, closed by ``close``.
 
     ``timeout`` is in seconds for one file, ``memory_mb`` what reading may take beyond the empty
-    process. For one thread, but ``close`` may be called from another to end a reading at once.
+    process. For one thread, but for ``stop``.
     """
 
     def __init__(self, timeout: float, memory_mb: int):
@@ -60,6 +60,12 @@ class Parser:
         if "error" in answer:
             raise UnreadableFile(answer["error"])
         return Reading(**answer | {"page_starts": tuple(answer["page_starts"])})
+
+    def stop(self) -> None:
+        """Break off the reading at hand, from any thread: it ends as an unreadable file does."""
+        child = self._child
+        if child is not None:
+            child.kill()
 
     def close(self) -> None:
         """End the process at once. It holds nothing that needs saving."""

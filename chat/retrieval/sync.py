@@ -67,7 +67,7 @@ def _run(lease: Lease) -> None:
             Parser(settings.PARSE_TIMEOUT, settings.PARSE_MEMORY_MB) as parser,
             asyncio.Runner() as runner,
         ):
-            lease.on_break = parser.close
+            lease.on_break = parser.stop
             _Making(lease, parser, runner).make_equal()
         _conclude(lease)
     except Cancelled:
@@ -215,7 +215,9 @@ class _Making:
         for pause in (*PATIENCE, None):
             self._lease.check()
             try:
-                return self._runner.run(self._vectors(texts))
+                # Not ``Runner.run``: it renews its signal handling each time, which takes longer
+                # than embedding a small file.
+                return self._runner.get_loop().run_until_complete(self._vectors(texts))
             except (ModelBusy, ModelTimeout, ModelUnreachable):
                 if pause is None:
                     raise

@@ -6,10 +6,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
 
 from chat import conf
-from chat.models import Chunk, Document, Index
+from chat.models import Chunk, Document
 from chat.providers.base import Vectors
 from chat.providers.words import content_terms
 from chat.retrieval.base import Candidate, Condition, Query
@@ -42,20 +41,14 @@ class SQLiteSearch:
                 """,
                 [ids],
             )
-        self._mark_changed(Chunk.objects.filter(pk__in=chunk_ids))
+            _mark_changed(cursor, f"SELECT index_id FROM chat_chunk WHERE id IN ({_VALUES})", ids)
 
     def remove(self, document_ids: Sequence[int]) -> None:
-        chunks = Chunk.objects.filter(document__in=document_ids)
-        self._mark_changed(chunks)
+        ids = json.dumps(list(document_ids))
+        chunks = f"FROM chat_chunk WHERE document_id IN ({_VALUES})"
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"""
-                DELETE FROM chat_fulltext WHERE rowid IN (
-                    SELECT id FROM chat_chunk WHERE document_id IN ({_VALUES})
-                )
-                """,
-                [json.dumps(list(document_ids))],
-            )
+            _mark_changed(cursor, f"SELECT index_id {chunks}", ids)
+            cursor.execute(f"DELETE FROM chat_fulltext WHERE rowid IN (SELECT id {chunks})", [ids])
 
     def rebuild(self, index_ids: Iterable[str] | None = None) -> int:
         chunks = Chunk.objects.all()
@@ -69,10 +62,6 @@ class SQLiteSearch:
             with transaction.atomic():
                 self.write(ids[start : start + _REBUILT_AT_ONCE])
         return len(ids)
-
-    def _mark_changed(self, chunks) -> None:
-        changed = chunks.values("index").distinct()
-        Index.objects.filter(pk__in=changed).update(revision=F("revision") + 1)
 
     # Ranking --------------------------------------------------------------------------------------
 
@@ -117,6 +106,11 @@ class SQLiteSearch:
 
 
 _VALUES = "SELECT value FROM json_each(%s)"  # a list as one parameter: there is no limit to it
+
+
+def _mark_changed(cursor, indexes: str, ids: str) -> None:
+    """Tell every process that what it keeps of these indexes is old."""
+    cursor.execute(f"UPDATE chat_index SET revision = revision + 1 WHERE id IN ({indexes})", [ids])
 
 
 class _Frequencies:
