@@ -36,5 +36,8 @@ urlpatterns = [
     path("library/<str:index_id>/files/<str:file_id>/", library.document, name="document"),
     path("library/<str:index_id>/files/<str:file_id>/remove/", library.remove, name="remove"),
     path("library/<str:index_id>/sync/", library.sync, name="sync"),
+    path("library/<str:index_id>/sync/cancel/", library.cancel, name="cancel_sync"),
+    path("library/<str:index_id>/settings/", library.change, name="change_index"),
+    path("library/<str:index_id>/search/", library.try_search, name="try_search"),
     path("library/<str:index_id>/delete/", library.delete, name="delete_index"),
 ]

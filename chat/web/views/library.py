@@ -1,21 +1,23 @@
 """Indexes and the files in them."""
 
+from contextlib import suppress
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.db.models import Count, Prefetch, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chat.actions.directories import create_directory, remove_file, update_file, upload_file
 from chat.actions.files import store_file
-from chat.actions.indexes import create_index, delete_index, request_sync
-from chat.errors import CarrelError, Conflict
+from chat.actions.indexes import cancel_sync, create_index, delete_index, request_sync
+from chat.errors import CarrelError, Conflict, Settled
 from chat.models import (
     Actor,
     Directory,
@@ -26,8 +28,10 @@ from chat.models import (
     Role,
     Sync,
 )
+from chat.retrieval.base import Query
+from chat.retrieval.search import search
 from chat.web.document import Extract, number_of
-from chat.web.people import actor_of, signed_in
+from chat.web.people import aactor_of, actor_of, signed_in
 
 FILES_AT_ONCE = 100
 
@@ -98,6 +102,41 @@ def sync(request: HttpRequest, index_id: str) -> HttpResponse:
 
 @signed_in
 @require_POST
+def cancel(request: HttpRequest, index_id: str) -> HttpResponse:
+    """Stop the sync; what it has read so far stays."""
+    _actor, row = _editable(request, index_id)
+    with suppress(Settled):  # it ended meanwhile
+        cancel_sync(row)
+    return redirect("index", row.pk)
+
+
+@signed_in
+@require_POST
+def change(request: HttpRequest, index_id: str) -> HttpResponse:
+    _actor, row = _editable(request, index_id)
+    row.name = request.POST.get("name", "").strip()[:200] or row.name
+    row.description = request.POST.get("description", "").strip()[:300] or None
+    if request.POST.get("sync_frequency") in Index.Frequency.values:
+        row.sync_frequency = request.POST["sync_frequency"]
+    row.save(update_fields=["name", "description", "sync_frequency", "updated_at"])
+    return redirect("index", row.pk)
+
+
+@signed_in
+@require_GET
+async def try_search(request: HttpRequest, index_id: str) -> HttpResponse:
+    """What a question would find, with the scores of each stage."""
+    actor = await aactor_of(request)
+    row = await aget_object_or_404(Index.objects.visible_to(actor), pk=index_id)
+    query = request.GET.get("q", "").strip()[:1000]
+    passages = await search(Query(query, (row.pk,))) if query and row.last_synced_at else []
+    context = {"index": row, "query": query, "passages": passages}
+    template = "library/_found.html" if request.htmx else "library/found.html"
+    return await sync_to_async(render)(request, template, context)
+
+
+@signed_in
+@require_POST
 def remove(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
     _actor, row = _editable(request, index_id)
     entry = get_object_or_404(DirectoryFile.objects.live(), directory=row.directory, pk=file_id)
@@ -148,6 +187,11 @@ def _index_context(request: HttpRequest, index_id: str) -> dict[str, Any]:
         "index": row,
         "sync": row.latest_sync,
         "page": Paginator(files, FILES_AT_ONCE).get_page(request.GET.get("page")),
+        "frequencies": [
+            (Index.Frequency.MANUAL, _("when someone asks for it")),
+            (Index.Frequency.ON_SOURCE_CHANGE, _("when a file is added, changed or removed")),
+            (Index.Frequency.DAILY, _("every day")),
+        ],
         "can_edit": Index.objects.editable_by(actor).filter(pk=row.pk).exists(),
     }
 
@@ -179,7 +223,5 @@ def _file_or_replace(actor: Actor, directory: Directory, upload: UploadedFile) -
 
 def _sync_soon(row: Index) -> None:
     """Start a sync unless one is under way."""
-    try:
+    with suppress(Conflict):
         request_sync(row)
-    except Conflict:
-        return

@@ -1,0 +1,154 @@
+"""The library: what editors may do with an index, and what readers see of it."""
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from chat.models import Index, Role, Sync
+from tests.factories import make_file, make_index, make_project, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def editor(client):
+    user = make_user("editor", Role.EDITOR)
+    client.force_login(user)
+    return user
+
+
+def test_readers_see_only_indexes_of_their_projects(client, index):
+    hidden = make_index("Secret", project=make_project("Elsewhere"))
+
+    html = client.get(reverse("library")).content.decode()
+
+    assert "Rules" in html
+    assert "Secret" not in html
+    assert client.get(reverse("index", args=[hidden.pk])).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["upload", "sync", "cancel_sync", "change_index", "delete_index"])
+def test_a_viewer_changes_nothing(client, index, name):
+    response = client.post(reverse(name, args=[index.pk]), {"name": "Mine"})
+
+    index.refresh_from_db()
+    assert response.status_code == 404
+    assert (index.name, index.deleted_at) == ("Rules", None)
+    assert not index.syncs.exists()
+
+
+def test_an_editor_makes_an_index_with_a_directory_of_its_own(client, editor):
+    project = editor.projects.get()
+
+    client.post(
+        reverse("library"), {"project": project.pk, "name": "Garden", "description": "Roses"}
+    )
+
+    made = Index.objects.get(name="Garden")
+    assert (made.directory.name, made.description) == ("Garden", "Roses")
+    assert made.syncs.get().is_active
+
+
+def test_an_upload_files_and_syncs_and_the_same_name_replaces(client, editor, index):
+    url = reverse("upload", args=[index.pk])
+    client.post(
+        url, {"files": [SimpleUploadedFile("a.md", b"one"), SimpleUploadedFile("b.md", b"b")]}
+    )
+    first = index.directory.directory_files.get(display_name="a.md")
+
+    client.post(url, {"files": [SimpleUploadedFile("a.md", b"two")]})
+
+    again = index.directory.directory_files.get(display_name="a.md", deleted_at=None)
+    assert again.pk == first.pk
+    assert again.file.content.read() == b"two"
+    assert index.syncs.count() == 1  # the one under way will see both
+
+
+def test_a_file_that_is_refused_is_named_with_the_reason(client, editor, index, settings):
+    settings.MAX_UPLOAD_MB = 0
+
+    page = client.post(
+        reverse("upload", args=[index.pk]),
+        {"files": [SimpleUploadedFile("big.md", b"big")]},
+        follow=True,
+    )
+
+    assert "big.md: This file is larger than" in page.content.decode()
+
+
+def test_a_removed_file_leaves_the_list(client, editor, index):
+    url = reverse("remove", args=[index.pk, index.documents.get().directory_file_id])
+
+    told = client.post(url, follow=True).content.decode()
+
+    assert "“rules.md” was removed." in told
+    assert "rules.md" not in client.get(reverse("index", args=[index.pk])).content.decode()
+    assert client.post(url).status_code == 404
+
+
+def test_a_file_of_another_index_cannot_be_removed_through_this_one(client, editor, index):
+    other = make_index("Other")
+
+    url = reverse("remove", args=[other.pk, index.documents.get().directory_file_id])
+
+    assert client.post(url).status_code == 404
+
+
+def test_progress_errors_and_the_end_of_a_sync_are_shown(client, index):
+    url = reverse("index", args=[index.pk])
+    sync = index.syncs.create(state=Sync.State.RUNNING, files_total=8, files_done=3)
+
+    running = client.get(url).content.decode()
+    Sync.objects.filter(pk=sync.pk).update(state=Sync.State.FAILED, error="The disk is full.")
+    failed = client.get(url).content.decode()
+
+    assert "3 of 8 files" in running
+    assert 'hx-trigger="every 1s"' in running
+    assert "The disk is full." in failed
+    assert "every 1s" not in failed
+
+
+def test_a_sync_is_started_and_cancelled(client, editor, index):
+    client.post(reverse("sync", args=[index.pk]))
+    assert index.syncs.active().count() == 1
+
+    client.post(reverse("cancel_sync", args=[index.pk]))
+    client.post(reverse("cancel_sync", args=[index.pk]))
+
+    assert index.syncs.get().state == Sync.State.CANCELLED
+
+
+def test_settings_are_kept_and_a_blank_name_is_not(client, editor, index):
+    url = reverse("change_index", args=[index.pk])
+
+    client.post(url, {"name": "House", "description": "", "sync_frequency": "daily"})
+    client.post(url, {"name": " ", "description": "All rules", "sync_frequency": "hourly"})
+
+    index.refresh_from_db()
+    assert (index.name, index.description, index.sync_frequency) == ("House", "All rules", "daily")
+
+
+def test_a_deleted_index_is_gone_and_its_sessions_stay_readable(
+    client, editor, index, session, answered, reader
+):
+    answered()
+    client.post(reverse("delete_index", args=[index.pk]), follow=True)
+    client.force_login(reader)
+
+    assert "Rules" not in client.get(reverse("library")).content.decode()
+    assert "Green" in client.get(reverse("session", args=[session.pk])).content.decode()
+
+
+def test_more_files_ask_the_database_no_more_often(client, index, django_assert_num_queries):
+    url = reverse("index", args=[index.pk])
+    client.get(url)
+    with CaptureQueriesContext(connection) as before:
+        client.get(url)
+
+    for number in range(5):
+        make_file(index.directory, f"more{number}.md")
+
+    with django_assert_num_queries(len(before)):
+        client.get(url)
