@@ -36,7 +36,7 @@ class Caller:
 
     def upload(self, path: str, content: bytes, name: str, **fields: Any) -> HttpResponse:
         """A multipart form written by hand, so that the name goes out as it is given."""
-        part = "upload_file" if path.endswith("/upload") else "file"
+        part = "upload_file" if "/upload" in path else "file"
         boundary = "-made-by-hand-"
         lines = []
         for field, value in fields.items():
