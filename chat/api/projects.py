@@ -11,7 +11,7 @@ from chat.models import ORGANIZATION_ID, Project
 
 from .errors import DOCUMENTED
 from .pagination import Page, Paging, paginate
-from .routing import Request, Scope, find, project_of
+from .routing import AbsentOrUUID, Request, Scope, find, project_of
 
 v1 = Router(tags=["Projects"])
 v2 = Router(tags=["Projects"])
@@ -38,7 +38,7 @@ class ProjectShown(BaseModel):
 
 
 class Organization(BaseModel):
-    organization_id: UUID | None = Field(default=None, description="This installation has one.")
+    organization_id: AbsentOrUUID = Field(default=None, description="This installation has one.")
 
 
 class ByProjectName(Organization):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from ninja import Router, Status
 from ninja.params.models import Query as QueryPart
 from ninja.utils import contribute_operation_args
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from chat.errors import Forbidden, NotFound
 from chat.models import ORGANIZATION_ID, Actor, Project
@@ -31,9 +31,18 @@ class Request(HttpRequest):
     project: Project
 
 
+# An empty value is an absent one; some clients write null that way.
+AbsentOrUUID = Annotated[
+    UUID | None,
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "uuid"}, {"const": ""}, {"type": "null"}]}
+    ),
+]
+
+
 class Scope(BaseModel):
-    project_id: UUID | None = Field(default=None, description="Left out: the key's own project.")
-    organization_id: UUID | None = Field(
+    project_id: AbsentOrUUID = Field(default=None, description="Left out: the key's own project.")
+    organization_id: AbsentOrUUID = Field(
         default=None, description="Left out: this installation's only one."
     )
 
