@@ -87,10 +87,12 @@ class Answer:
         before = self.open
         self.closed, self.open = self._advance(reading)
         target = f"#{reading.id}-open"
-        partials = [_partial(target, "beforebegin", self.closed)] if self.closed else []
-        if self.open != before:
-            partials.append(_partial(target, "innerMorph", self.open))
-        return partials
+        if self.closed:  # a new block gets nodes of its own: morphed ones would seem to jump
+            return [
+                _partial(target, "beforebegin", self.closed),
+                _partial(target, "innerHTML", self.open),
+            ]
+        return [_partial(target, "innerMorph", self.open)] if self.open != before else []
 
     def _advance(self, reading: Reading) -> tuple[str, str]:
         text = reading.exchange.answer.replace("\r\n", "\n").replace("\r", "\n")

@@ -174,7 +174,7 @@ def test_a_citation_shows_its_passage_and_opens_its_source(page: Page, model: St
     expect(page.locator(DONE)).to_be_visible()
     pill = page.locator(".answer a.citation")
     pill.hover()
-    expect(page.locator("#card blockquote")).to_be_visible()
+    expect(page.locator("#card .passage__text")).to_be_visible()
     pill.click()
 
     expect(page.locator("#pane #passage")).to_be_in_viewport()
@@ -331,3 +331,23 @@ def test_a_session_is_renamed_in_the_rail_and_above_its_text(page: Page, model: 
     expect(page.locator("#title")).to_have_text("A better name")
     expect(page.locator(".row__title").first).to_have_text("A better name")
     expect(page).to_have_title("A better name · Carrel")
+
+
+def test_nothing_on_the_page_jumps_while_an_answer_is_written(page: Page, model: StandIn):
+    part = "The lamps are lit and the room is quiet, as it should be. " * 6
+    model.say(text="\n\n".join(f"## Part {n}\n\n{part}" for n in range(12)), rate=300)
+    page.evaluate(
+        """() => {
+          window.shifted = 0;
+          new PerformanceObserver((list) => {
+            for (const entry of list.getEntries()) {
+              if (!entry.hadRecentInput) window.shifted += entry.value;
+            }
+          }).observe({ type: "layout-shift", buffered: true });
+        }"""
+    )
+
+    ask(page)
+    expect(page.locator(DONE)).to_be_visible(timeout=30_000)
+
+    assert page.evaluate("window.shifted") < 0.02

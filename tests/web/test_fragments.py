@@ -65,7 +65,7 @@ def test_a_finished_block_is_sent_once_and_only_the_open_one_again(follower, hap
 
     assert parts(second) == [
         ("#turn-7-open", "beforebegin", "<p>First.</p>"),
-        ("#turn-7-open", "innerMorph", "<p>Second</p>"),
+        ("#turn-7-open", "innerHTML", "<p>Second</p>"),
     ]
     assert parts(third) == [("#turn-7-open", "innerMorph", "<p>Second half</p>")]
 

@@ -1,6 +1,8 @@
 """A session as it happens, in pieces of HTML."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from time import monotonic
 
 from asgiref.sync import sync_to_async
 from django.http import (
@@ -21,6 +23,8 @@ from chat.web.fragments import Fragments
 from chat.web.people import aactor_of
 from chat.web.rail import with_signs
 
+CHEAP = 0.005  # seconds of rendering that may be spent on every batch
+REST = 4.0  # times what a dearer one took, so that one reader never takes more than a fifth
 GONE = sse.frame("gone", event="close")
 SIGNPOSTS = (UserInput, ToolResult, Text, Stop)  # after these the session's row may read anew
 
@@ -56,13 +60,17 @@ async def follow(
                 yield GONE
                 return
             continue
+        began = monotonic()
         html = fragments.take(batch)
         if not html:
             continue
+        cost = monotonic() - began
         kinds = {type(stamped.event) for stamped in batch}
         if kinds.intersection(SIGNPOSTS):
             html += await sync_to_async(_signs)(request, actor, session.pk, UserInput in kinds)
         yield sse.frame(html, id=fragments.seen)
+        if cost > CHEAP:  # a long open block: gather more before it is rendered again
+            await asyncio.sleep(REST * cost)
 
 
 async def _visible(actor: Actor, session_id: str) -> Session | None:
