@@ -1,0 +1,37 @@
+"""The pages in German: everything said, nothing left over from English."""
+
+import gettext
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.urls import reverse
+
+CATALOG = Path(settings.LOCALE_PATHS[0]) / "de" / "LC_MESSAGES"
+
+
+def test_every_sentence_of_the_catalog_is_in_what_is_loaded():
+    source = (CATALOG / "django.po").read_text()
+    with (CATALOG / "django.mo").open("rb") as compiled:
+        loaded = gettext.GNUTranslations(compiled)
+
+    said = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', source, re.MULTILINE)
+
+    assert len(said) > 100
+    assert [(e, loaded.gettext(e)) for e, _ in said] == said
+
+
+@pytest.mark.django_db
+def test_the_pages_follow_the_browsers_language(client, session, answered):
+    answered()
+
+    html = client.get(
+        reverse("session", args=[session.pk]), headers={"accept-language": "de"}
+    ).content.decode()
+
+    assert '<html lang="de"' in html
+    assert "Aus 1 Quelle beantwortet in 1,2 s" in html
+    assert "Sucht in 1 Index · 1 Stelle" in html
+    assert "Weiterfragen" in html
+    assert "Heute" in html
