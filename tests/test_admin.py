@@ -17,6 +17,7 @@ from chat.models import (
     CreateOnce,
     Document,
     Event,
+    Feedback,
     Index,
     Membership,
     Role,
@@ -80,6 +81,7 @@ def fill(name: str) -> dict[str, object]:
     key, _ = make_key(project=directory.project)
     rows = [directory, entry, entry.file, index, sync, document, chunk, session, turn, event, key]
     rows += [CreateOnce.objects.create(key=key, name="1", route="POST /files")]
+    rows += [Feedback.objects.create(turn=turn, user=key.user, rating="good", comment="Right.")]
     rows += [session.bound_indexes.get(), session.project, session.project.memberships.first()]
     return {type(row).__name__: row for row in rows}
 

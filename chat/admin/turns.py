@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from chat.actions.turns import cancel_turn
-from chat.models import BoundIndex, Session, Turn
+from chat.models import BoundIndex, Feedback, Session, Turn
 
 from .base import ReadOnly, do_each
 
@@ -43,3 +43,11 @@ class BoundIndexAdmin(ReadOnly):
     list_display: ClassVar = ["session", "position", "index"]
     list_select_related: ClassVar = ["session", "index"]
     search_fields: ClassVar = ["=session__id", "index__name", "=index__id"]
+
+
+@admin.register(Feedback)
+class FeedbackAdmin(ReadOnly):
+    list_display: ClassVar = ["turn", "user", "rating", "comment", "updated_at"]
+    list_filter: ClassVar = ["rating", "updated_at"]
+    list_select_related: ClassVar = ["turn", "user"]
+    search_fields: ClassVar = ["comment", "user__username", "=turn__session__id"]

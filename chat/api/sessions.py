@@ -8,11 +8,11 @@ from asgiref.sync import sync_to_async
 from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Query
+from ninja import P, PathEx, Query
 from pydantic import BaseModel, Field
 
-from chat.actions import sessions, turns
-from chat.errors import Settled
+from chat.actions import feedback, sessions, turns
+from chat.errors import NotFound, Settled
 from chat.events.log import log
 from chat.events.types import TextDelta, ThinkingDelta, Warning_, to_wire
 from chat.models import BoundIndex, Session, Turn
@@ -217,6 +217,26 @@ async def cancel_turn(request: Request, session_id: str):
     session = await sync_to_async(askable)(request, session_id)
     if not await turns.cancel_turn(session):
         raise Settled("No turn of this session is running.")
+    return {}
+
+
+class Opinion(BaseModel):
+    rating: Literal["good", "bad"] | None = Field(description="Null takes it back.")
+    comment: str | None = Field(default=None, max_length=10_000)
+
+
+@router.post("/{session_id}/turns/{seq}/feedback", response=dict, summary="Rate an answer")
+def rate_turn(
+    request: Request, session_id: str, seq: PathEx[int, P(ge=0, lt=2**63)], opinion: Opinion
+):
+    """Ours. `seq` is the `id` of the turn's `user_input`; a second rating replaces the first."""
+    turn = readable(request, session_id).turns.filter(seq=seq).first()
+    if turn is None:
+        raise NotFound("No such turn.")
+    if opinion.rating is None:
+        feedback.take_back_feedback(request.auth, turn)
+    else:
+        feedback.give_feedback(request.auth, turn, opinion.rating, opinion.comment or "")
     return {}
 
 

@@ -2,6 +2,7 @@
 
 from .documents import Chunk, Document
 from .events import Event
+from .feedback import Feedback
 from .files import Directory, DirectoryFile, File
 from .indexes import Index, Sync
 from .joining import join_default_project
@@ -21,6 +22,7 @@ __all__ = [
     "DirectoryFile",
     "Document",
     "Event",
+    "Feedback",
     "File",
     "Index",
     "Membership",

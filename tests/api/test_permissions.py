@@ -49,6 +49,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_directory": {"name": "x"},
     "retrieve": {"query": "x"},
     "grep_file": {"pattern": "x"},
+    "rate_turn": {"rating": "good"},
     "stream_message": {"prompt": "x", "index_ids": []},
 }
 UPLOADS = {"create_file", "upload_file"}
@@ -131,7 +132,11 @@ def call(
     def value(where: str, name: str) -> Any:
         return ids.get(f"{where}:{name}", ids.get(name))
 
-    fields = {"attachment_name": "items", **{k: v for k, v in ids.items() if ":" not in k}}
+    fields = {
+        "attachment_name": "items",
+        "seq": 1,
+        **{k: v for k, v in ids.items() if ":" not in k},
+    }
     fields |= {k.split(":")[1]: v for k, v in ids.items() if k.startswith("path:")}
     url = path.format(**fields)
     query = {
@@ -216,6 +221,7 @@ def test_every_id_is_in_the_matrix():
         "delete_session",
         "stream_message",
         "cancel_turn",
+        "rate_turn",
         "follow_session",
     ],
 )
