@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from chat import runs
 from chat.errors import Invalid, NotFound
-from chat.models import MAX_INDEXES, Actor, BoundIndex, Index, Project, Session, Turn
+from chat.models import Actor, BoundIndex, Project, Session, Turn
+from chat.runs.claims import check_index_ids, require_visible
 
 UNDO_FOR = timedelta(minutes=10)
 
@@ -66,18 +67,3 @@ def restore_session(actor: Actor, session_id: str) -> Session:
     if not mine.filter(deleted_at__gt=timezone.now() - UNDO_FOR).update(deleted_at=None):
         raise NotFound("This session cannot be brought back any more.")
     return mine.get()
-
-
-def check_index_ids(index_ids: Sequence[str]) -> None:
-    """Raises Invalid unless these are at most ten different ids."""
-    if len(index_ids) > MAX_INDEXES:
-        raise Invalid(f"At most {MAX_INDEXES} indexes can be searched at once.", "index_ids")
-    if len(set(index_ids)) < len(index_ids):
-        raise Invalid("An index is named twice; name each one once.", "index_ids")
-
-
-def require_visible(actor: Actor, project: Project, index_ids: Sequence[str]) -> None:
-    """Raises NotFound unless the actor may search all of these in this project."""
-    visible = Index.objects.visible_to(actor).filter(project=project, pk__in=index_ids)
-    if visible.count() < len(index_ids):
-        raise NotFound("No such index.")

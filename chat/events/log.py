@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 from channels.db import database_sync_to_async
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from chat.models import Event, Turn
+from chat.models import Event, Session, Turn
 
 from .bell import bell
 from .leases import row, settle_dead, stamped_rows
@@ -179,13 +179,14 @@ class EventLog:
         self.waiters.wake(turn_log.session_id)
 
     def history(self, session_id: str, after: int = 0) -> list[Stamped]:
-        """Saved events after ``after``, in order, without the deltas of ended turns.
+        """Saved events of the current branch after ``after``, in order, without the deltas of
+        ended turns.
 
         Synchronous. A turn whose process has died is brought to its end first.
         """
         settle_dead(session_id)
         replaced = Q(type__in=Event.DELTAS) & ~Q(turn__state=Turn.State.RUNNING)
-        rows = Event.objects.filter(session=session_id, seq__gt=after).exclude(replaced)
+        rows = on_branch(session_id).filter(seq__gt=after).exclude(replaced)
         return stamped_rows(rows.order_by("seq"))
 
     async def follow(self, session_id: str, after: int = 0) -> AsyncIterator[list[Stamped]]:
@@ -232,8 +233,15 @@ class EventLog:
                     yield []
 
 
+def on_branch(session_id: str) -> QuerySet[Event]:
+    """Events of the turns that the session reads as now."""
+    events = Event.objects.filter(session=session_id)
+    session = Session.objects.only("tip").filter(pk=session_id, is_branched=True).first()
+    return events.filter(turn__in=session.branch()) if session else events
+
+
 def _read_rows(session_id: str, after: int) -> tuple[list[Stamped], bool]:
-    rows = Event.objects.filter(session=session_id, seq__gt=after).order_by("seq")
+    rows = on_branch(session_id).filter(seq__gt=after).order_by("seq")
     batch = stamped_rows(rows[:READ_AT_ONCE])
     if not batch and settle_dead(session_id):
         batch = stamped_rows(rows[:READ_AT_ONCE])

@@ -8,7 +8,7 @@ from .indexes import Index, Sync
 from .joining import join_default_project
 from .projects import ORGANIZATION_ID, Actor, APIKey, Membership, Project, Role
 from .requests import CreateOnce
-from .sessions import MAX_INDEXES, BoundIndex, Session, Turn
+from .sessions import MAX_INDEXES, BoundIndex, QueuedPrompt, Session, Turn
 
 __all__ = [
     "MAX_INDEXES",
@@ -27,6 +27,7 @@ __all__ = [
     "Index",
     "Membership",
     "Project",
+    "QueuedPrompt",
     "Role",
     "Session",
     "Sync",

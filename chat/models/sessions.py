@@ -54,6 +54,10 @@ class Session(models.Model):
     title = models.CharField(max_length=100, blank=True)
     is_bound = models.BooleanField(default=False)
     sharing = models.CharField(max_length=10, choices=Sharing, default=Sharing.PRIVATE)
+    tip = models.ForeignKey(  # last turn of the current branch
+        "Turn", models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+    is_branched = models.BooleanField(default=False, editable=False)  # some turn was asked again
     indexes = models.ManyToManyField(Index, through="BoundIndex", related_name="sessions")
     pinned_at = models.DateTimeField(null=True, blank=True)
     archived_at = models.DateTimeField(null=True, blank=True)
@@ -77,6 +81,15 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return self.title or self.pk
+
+    def branch(self) -> list[int]:
+        """Primary keys of the turns from the first to the tip: what the session reads as now."""
+        parents = dict(self.turns.order_by().values_list("pk", "parent"))
+        path, turn = [], self.tip_id
+        while turn is not None:
+            path.append(turn)
+            turn = parents.get(turn)
+        return path[::-1]
 
 
 class BoundIndex(models.Model):
@@ -126,6 +139,9 @@ class Turn(models.Model):
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="turns"
     )
+    parent = models.ForeignKey(  # the turn it follows; turns with one parent are branches
+        "self", models.CASCADE, null=True, editable=False, related_name="children"
+    )
     seq = models.PositiveBigIntegerField()  # of its user_input event
     state = models.CharField(max_length=12, choices=State, default=State.RUNNING)
     model = models.CharField(max_length=200, blank=True)
@@ -165,6 +181,42 @@ class Turn(models.Model):
     @property
     def is_running(self) -> bool:
         return self.state == self.State.RUNNING
+
+    def siblings(self) -> models.QuerySet["Turn"]:
+        """All ways the conversation went on from its parent, this one included, oldest first."""
+        return Turn.objects.filter(session=self.session_id, parent=self.parent_id).order_by("seq")
+
+
+class QueuedPromptQuerySet(models.QuerySet["QueuedPrompt"]):
+    def visible_to(self, actor: Actor) -> Self:
+        return self.filter(session__in=Session.objects.visible_to(actor))
+
+    def editable_by(self, actor: Actor) -> Self:
+        """Whoever wrote a prompt may change it until it starts; the session's owner, too."""
+        return self.visible_to(actor).filter(
+            Q(asked_by=actor.person) | Q(session__owner=actor.person)
+        )
+
+
+class QueuedPrompt(models.Model):
+    """A prompt that waits for the running turn to end. When it starts, it becomes a turn."""
+
+    session = models.ForeignKey(Session, models.CASCADE, related_name="queued_prompts")
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="queued_prompts"
+    )
+    prompt = models.TextField()
+    index_ids = models.JSONField(default=list)
+    model = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = QueuedPromptQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["session", "pk"]
+
+    def __str__(self) -> str:
+        return f"queued prompt {self.pk} of {self.session_id}"
 
 
 def lease_end():

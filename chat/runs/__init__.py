@@ -22,6 +22,8 @@ from chat.events.types import Stamped, Stop, Warning_
 from chat.events.writer import Ending
 from chat.models import Actor, Index, Session, Turn
 
+from .claims import claim_queued
+
 logger = logging.getLogger(__name__)
 
 RENEW_EVERY = 1.0  # seconds; also how soon a stop from another process is seen
@@ -54,6 +56,15 @@ def launch(actor: Actor, turn: Turn, first: Stamped) -> None:
     task.add_done_callback(lambda _: _tasks.pop(turn.pk, None))
     if _keeper is None or _keeper.done():
         _keeper = _loop.create_task(_keep_leases(), context=Context())
+
+
+async def start_next(session_id: str) -> None:
+    """Begin the session's oldest queued prompt, if nothing runs in it."""
+    if claimed := await _claim_queued(session_id):
+        launch(*claimed)
+
+
+_claim_queued = database_sync_to_async(claim_queued, thread_sensitive=False)
 
 
 def request_stop(turn: Turn) -> None:
@@ -131,6 +142,8 @@ async def _run(actor: Actor, turn: Turn, turn_log: TurnLog) -> None:
     stop = Stop(failed, error, usage, skipped or None)
     ending = Ending(state, None if first is None else round((first - started) * 1000))
     await turn_log.finish(stop, ending)
+    if state != Turn.State.INTERRUPTED:  # this process is ending; another one goes on
+        await start_next(turn.session_id)
     logger.info(
         "turn finished turn=%s state=%s rounds=%d seconds=%.2f",
         turn.pk,
@@ -142,7 +155,7 @@ async def _run(actor: Actor, turn: Turn, turn_log: TurnLog) -> None:
 
 def _read_job(actor: Actor, turn: Turn) -> tuple[Job, dict[str, str]]:
     """The job, and by id a sentence on each index that was asked for but cannot be searched."""
-    earlier = [stamped for stamped in log.history(turn.session_id) if stamped.seq < turn.seq]
+    earlier = [stamped for stamped in log.history(turn.session_id) if stamped.turn != turn.pk]
     asked = Index.objects.visible_to(actor).queryable().filter(pk__in=turn.index_ids)
     names = dict(asked.values_list("pk", "name"))
     known = dict(Index.objects.visible_to(actor).values_list("pk", "name"))

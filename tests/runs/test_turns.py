@@ -6,12 +6,13 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from chat.actions.sessions import delete_session
-from chat.actions.turns import BUSY, LOCKED, cancel_turn, start_turn
+from chat.actions.turns import cancel_turn, start_turn
 from chat.errors import Conflict, Invalid, NotFound, Settled
 from chat.events.log import log
 from chat.events.types import Stamped, Stop, Text, ToolCall, ToolResult
 from chat.models import Actor, Event, Session, Turn
 from chat.runs import ALL_WANTED, NO_INDEX, STOPPED
+from chat.runs.claims import BUSY, LOCKED
 from tests.factories import make_actor, make_index, make_session
 
 from .conftest import to_stop
