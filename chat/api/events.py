@@ -13,11 +13,16 @@ from chat.events.types import Stamped, Stop, TextDelta, ThinkingDelta, to_wire
 
 # ASCII only: some clients end a line also at U+2028, U+0085 and the like.
 encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+quoted = json.encoder.encode_basestring_ascii
 
 
 def frame(stamped: Stamped) -> bytes:
-    kind = "delta" if isinstance(stamped.event, TextDelta | ThinkingDelta) else "message"
-    return sse.frame(encode(to_wire(stamped.event)), id=stamped.seq, event=kind)
+    event = stamped.event
+    if isinstance(event, TextDelta | ThinkingDelta):
+        # By far the most frames: written out, this takes a quarter of the time.
+        data = f'{{"type":"{event.type}","content":{quoted(event.content)}}}'
+        return sse.frame(data, id=stamped.seq, event="delta")
+    return sse.frame(encode(to_wire(event)), id=stamped.seq, event="message")
 
 
 async def frames(session_id: str, after: int, until_stop: bool = False) -> AsyncIterator[bytes]:
