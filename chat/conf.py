@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
     from chat.providers.base import ChatModel, Embedder
+    from chat.providers.rerank import RerankEndpoint
     from chat.retrieval.base import SearchBackend
 
 
@@ -44,6 +45,18 @@ def embedder() -> "Embedder":
         base_url=settings.EMBEDDING_BASE_URL,
         api_key=settings.EMBEDDING_API_KEY,
         model=settings.EMBEDDING_MODEL,
+    )
+
+
+@cache
+def rerank_endpoint() -> "RerankEndpoint | None":
+    """None: search takes its second look by itself."""
+    if not settings.RERANK_BASE_URL:
+        return None
+    return import_string("chat.providers.rerank.RerankEndpoint")(
+        base_url=settings.RERANK_BASE_URL,
+        api_key=settings.RERANK_API_KEY,
+        model=settings.RERANK_MODEL,
     )
 
 

@@ -157,6 +157,9 @@ LLM_CONTEXT_TOKENS = env.int("LLM_CONTEXT_TOKENS", default=16_000)
 EMBEDDING_BASE_URL = env.str("EMBEDDING_BASE_URL", default="").rstrip("/")
 EMBEDDING_API_KEY = env.str("EMBEDDING_API_KEY", default="")
 EMBEDDING_MODEL = env.str("EMBEDDING_MODEL", default="")
+RERANK_BASE_URL = env.str("RERANK_BASE_URL", default="").rstrip("/")
+RERANK_API_KEY = env.str("RERANK_API_KEY", default="")
+RERANK_MODEL = env.str("RERANK_MODEL", default="")
 
 # Limits ---------------------------------------------------------------------------------------
 MAX_PROMPT_CHARS = env.int("MAX_PROMPT_CHARS", default=32_000)

@@ -7,7 +7,7 @@ import tempfile
 
 OURS = {"DEBUG", "HOST", "PORT", "SECRET_KEY", "ALLOWED_HOSTS", "BEHIND_HTTPS", "REDIS_URL"}
 for name in list(os.environ):
-    if name in OURS or name.startswith(("LLM_", "EMBEDDING_")):
+    if name in OURS or name.startswith(("LLM_", "EMBEDDING_", "RERANK_")):
         del os.environ[name]
 os.environ["CARREL_DATA_DIR"] = tempfile.mkdtemp(prefix="carrel-tests-")
 atexit.register(shutil.rmtree, os.environ["CARREL_DATA_DIR"], ignore_errors=True)

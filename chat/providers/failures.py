@@ -77,7 +77,7 @@ class Failures:
     """The errors of one endpoint, under the names that its people know."""
 
     noun: str  # what a person knows it as: "The model endpoint"
-    settings: str  # the settings' prefix: LLM or EMBEDDING
+    settings: str  # the settings' prefix: LLM, EMBEDDING or RERANK
     model: str
     timeout: float  # seconds
 
@@ -234,7 +234,8 @@ def _quotable(detail: str, key: str, payload: Payload) -> str:
 
 def _texts(payload: Payload) -> list[str]:
     messages = [message.get("content") or "" for message in payload.get("messages", ())]
-    return [*messages, *payload.get("input", ())]
+    asked = [payload["query"]] if "query" in payload else []
+    return [*messages, *asked, *payload.get("input", ()), *payload.get("documents", ())]
 
 
 def _spelled(seconds: float) -> str:

@@ -2,10 +2,12 @@
 
 ``score`` is the weighed mean of BM25, as a share of the best candidate's, and the cosine: from 0
 to 1, the same for the same passages found, not comparable between questions. ``rerank_score`` adds
-to it what the second look sees, weighed, and is from 0 to 1 as well.
+to it what the second look sees, weighed, and is from 0 to 1 as well; with ``RERANK_BASE_URL`` it
+is what that endpoint says.
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +19,17 @@ import numpy as np
 from django.db import close_old_connections, connection
 
 from chat import conf
+from chat.errors import ModelError
 from chat.models import Chunk, Document
 from chat.providers.base import Vectors
 from chat.providers.embedded import StaticEmbedder
+from chat.providers.rerank import RerankEndpoint
 from chat.providers.words import content_stems, terms
 
 from .base import Candidate, Passage, Query
 from .rerank import TOTAL_WEIGHT, Floats, Reranker, weigh
+
+logger = logging.getLogger(__name__)
 
 CANDIDATES = 40  # from each ranking, unless the query says otherwise or wants more
 LOOKED_AT = 40  # by the reranker, at least
@@ -41,7 +47,25 @@ async def search(query: Query) -> list[Passage]:
     vector = None
     if query.vector_weight != 0:
         [vector] = await conf.embedder().embed([query.text], kind="query")
+    if query.rerank and (endpoint := conf.rerank_endpoint()):
+        return await _search_with(endpoint, query, vector)
     return await _in_thread(lambda: find_passages(query, vector))
+
+
+async def _search_with(
+    endpoint: RerankEndpoint, query: Query, vector: Vectors | None
+) -> list[Passage]:
+    ranked = await _in_thread(lambda: _looked_at(query, _candidates(query, vector)))
+    texts = await _in_thread(lambda: _texts([one.chunk_id for one in ranked]))
+    ranked = [one for one in ranked if one.chunk_id in texts]
+    try:
+        ratings = await endpoint.rate(query.text, [texts[one.chunk_id] for one in ranked])
+    except ModelError as error:
+        logger.warning("reranking endpoint failed, ranked without it: %s", error.message)
+        return await _in_thread(lambda: _best(query, _reranked(query, ranked)))
+    rated = zip(ranked, ratings, strict=True)
+    ranked = [replace(one, rerank_score=rating) for one, rating in rated]
+    return await _in_thread(lambda: _best(query, ranked))
 
 
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="search")
@@ -63,12 +87,26 @@ async def _in_thread(work: Callable[[], T]) -> T:
 
 def find_passages(query: Query, vector: Vectors | None) -> list[Passage]:
     """``search`` with the query's vector at hand; None searches by words alone."""
+    ranked = _candidates(query, vector)
+    if query.rerank:
+        ranked = _reranked(query, _looked_at(query, ranked))
+    return _best(query, ranked)
+
+
+def _candidates(query: Query, vector: Vectors | None) -> list["_Ranked"]:
+    """What either ranking found, by fused score."""
     limit = query.num_candidates or max(CANDIDATES, query.top_k)
     candidates = conf.search_backend().rank(query, vector, limit)
-    ranked = sorted(_fused(query, candidates), key=lambda one: -one.score)
-    if query.rerank:
-        ranked = _reranked(query, ranked[: max(LOOKED_AT, query.top_k)])
-        ranked.sort(key=lambda one: -one.rank)
+    return sorted(_fused(query, candidates), key=lambda one: -one.score)
+
+
+def _looked_at(query: Query, ranked: Sequence["_Ranked"]) -> Sequence["_Ranked"]:
+    return ranked[: max(LOOKED_AT, query.top_k)]
+
+
+def _best(query: Query, ranked: Sequence["_Ranked"]) -> list[Passage]:
+    """The passages wanted of those ranked."""
+    ranked = sorted(ranked, key=lambda one: -one.rank)
     if query.score_threshold is not None:
         ranked = [one for one in ranked if one.rank >= query.score_threshold]
     wanted = query.top_k

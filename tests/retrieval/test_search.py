@@ -221,3 +221,33 @@ def test_grep_ends_whatever_the_pattern(library):
     for broken in ("(", "[", "a{1000}{1000}", "\ud800", "(?<=a)b"):
         with pytest.raises(Invalid):
             grep(document, broken)
+
+
+@pytest.fixture
+def rerank_endpoint(stand_in, settings):
+    """Search asks the stand-in for its second look."""
+    settings.RERANK_BASE_URL = stand_in.url
+    conf.rerank_endpoint.cache_clear()
+    yield stand_in
+    conf.rerank_endpoint.cache_clear()
+
+
+def test_a_reranking_endpoint_has_the_last_word(library, rerank_endpoint):
+    passages = ask("reading room opens nine closes", library)
+    without = ask("reading room opens nine closes", library, rerank=False)
+
+    assert [one.rerank_score for one in passages] == [1, 0.4, 0]
+    assert names(passages) == ["rules.md", "lamps.md", "boiler.txt"]
+    (request,) = rerank_endpoint.requests
+    assert any(text.startswith("House rules\n\n") for text in request["body"]["documents"])
+    assert all(one.rerank_score is None for one in without)
+
+
+def test_a_reranking_endpoint_that_fails_is_done_without(library, rerank_endpoint, caplog):
+    rerank_endpoint.say(status=401)
+
+    passages = ask("What does a late return cost?", library)
+
+    assert names(passages)[0] == "rules.md"
+    assert 0 < passages[0].rerank_score < 1
+    assert "does not accept this server's key" in caplog.text

@@ -153,7 +153,9 @@ class Script:
 
     def next(self, request: dict[str, Any]) -> Reply:
         """The reply to this request: by script, by the model's name, or as a plain model would."""
-        asked = json.dumps(request.get("messages", request.get("input")), ensure_ascii=False)
+        asked = json.dumps(
+            request.get("messages", request.get("input", request.get("query"))), ensure_ascii=False
+        )
         for reply in self.replies:
             if reply.when in asked:
                 if not reply.again:

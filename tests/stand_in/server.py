@@ -46,6 +46,7 @@ def application() -> web.Application:
         [
             web.post("/v1/chat/completions", chat),
             web.post("/v1/embeddings", embeddings),
+            web.post("/v1/rerank", rerank),
             web.get("/v1/models", models),
             web.post("/script", tell),
             web.delete("/script", forget),
@@ -166,6 +167,24 @@ def vector(text: str, size: int = SIZE) -> list[float]:
         seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest())
         total += np.random.default_rng(seed).standard_normal(size)
     return [round(float(number), 6) for number in total]
+
+
+async def rerank(request: web.Request) -> web.StreamResponse:
+    """Each document rated by the share of the query's words that it has, best first."""
+    async with _counted(request):
+        body = await _received(request)
+        reply = request.app[script].next(body)
+        if reply.delay:
+            await asyncio.sleep(reply.delay)
+        if refusal := await _refused(request, reply):
+            return refusal
+        asked = set(body["query"].lower().split())
+        results = [
+            {"index": index, "relevance_score": len(asked & set(text.lower().split())) / len(asked)}
+            for index, text in enumerate(body["documents"])
+        ]
+        results.sort(key=lambda result: -result["relevance_score"])
+        return web.json_response({"model": body.get("model"), "results": results})
 
 
 async def _refused(request: web.Request, reply: Reply) -> web.StreamResponse | None:
