@@ -122,6 +122,8 @@ def _clean(html: str) -> SafeString:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "linkify": True}, renderer_cls=Renderer)
     parser.enable(["table", "strikethrough", "linkify"])
+    if parser.linkify:
+        parser.linkify.set({"fuzzy_link": False})  # "notes.md" is a file, not a site in Moldova
     parser.use(footnote_plugin).use(tasklists_plugin)
     parser.inline.ruler.before("link", "citation", _citation_rule)
     parser.core.ruler.push("outward_links", _outward_links_rule)
