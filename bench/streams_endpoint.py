@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import re
+from contextlib import suppress
 
 TOKEN = "t{:06d} "
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -90,7 +91,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with suppress(KeyboardInterrupt):
         asyncio.run(main())
-    except KeyboardInterrupt:
-        pass
