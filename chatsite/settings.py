@@ -130,6 +130,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    if pool := env.int("DATABASE_POOL", default=20):
+        DATABASES["default"]["OPTIONS"] = {
+            **DATABASES["default"].get("OPTIONS", {}),
+            # Else every request waits for PostgreSQL to start a process for it.
+            "pool": {"min_size": min(pool, 2), "max_size": pool, "timeout": 20},
+        }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis, when several web processes share one installation -------------------------------------

@@ -9,6 +9,7 @@ OURS = {"DEBUG", "HOST", "PORT", "SECRET_KEY", "ALLOWED_HOSTS", "BEHIND_HTTPS", 
 for name in list(os.environ):
     if name in OURS or name.startswith(("LLM_", "EMBEDDING_", "RERANK_")):
         del os.environ[name]
+os.environ["DATABASE_POOL"] = "0"  # a database that somebody keeps open cannot be dropped
 os.environ["CARREL_DATA_DIR"] = tempfile.mkdtemp(prefix="carrel-tests-")
 atexit.register(shutil.rmtree, os.environ["CARREL_DATA_DIR"], ignore_errors=True)
 

@@ -1,0 +1,286 @@
+"""Search in PostgreSQL: BM25 over a table of postings, vectors by pgvector."""
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import orjson
+from django.db import connection, transaction
+
+from chat import conf
+from chat.models import Chunk, Document
+from chat.providers.base import Vectors
+from chat.providers.words import content_terms, stem, terms
+from chat.retrieval.base import Candidate, Condition, Query
+
+_REBUILT_AT_ONCE = 1_000  # chunks
+_RESCORED = 1_000  # vectors that a sketch lets through, at least
+
+# BM25. How long a chunk is counts against a fixed length, not against the average: chunks are cut
+# to one size, and no score changes because another document comes or goes.
+_K1, _B = 1.2, 0.75
+_USUAL_LENGTH = 150  # words
+_TITLE_WEIGHT = 2  # a word of the title counts so often
+
+
+class PostgresSearch:
+    """The ``SearchBackend`` on PostgreSQL. One object serves all threads of a process."""
+
+    def __init__(self) -> None:
+        self._frequencies = _Frequencies()
+
+    # Writing --------------------------------------------------------------------------------------
+
+    def write(self, chunk_ids: Sequence[int]) -> None:
+        rows = list(
+            Chunk.objects.filter(pk__in=chunk_ids)
+            .order_by("pk")
+            .values_list(
+                *("pk", "index_id", "heading", "text", "embedding"),
+                *(f"document__{name}" for name in ("name", "title", "embedder")),
+            )
+        )
+        with transaction.atomic(), connection.cursor() as cursor:
+            _forget(cursor, chunk_ids)
+            with cursor.copy("COPY chat_posting (term, scope, chunk_id, weight) FROM STDIN") as to:
+                for pk, index_id, heading, text, _, name, title, _ in rows:
+                    scope = _scope(index_id)
+                    for word, weight in _weights(f"{name} {title} {heading}", text):
+                        to.write_row((word, scope, pk, weight))
+            with cursor.copy(
+                "COPY chat_vector (chunk_id, scope, embedder, embedding) FROM STDIN"
+            ) as to:
+                for pk, index_id, _, _, embedding, _, _, embedder in rows:
+                    if embedding is not None:
+                        vector = np.frombuffer(embedding, "<f4")
+                        to.write_row((pk, _scope(index_id), embedder, _as_text(vector)))
+
+    def remove(self, document_ids: Sequence[int]) -> None:
+        chunks = Chunk.objects.filter(document__in=document_ids)
+        with transaction.atomic(), connection.cursor() as cursor:
+            _forget(cursor, list(chunks.order_by().values_list("pk", flat=True)))
+
+    def rebuild(self, index_ids: Iterable[str] | None = None) -> int:
+        chunks = Chunk.objects.all()
+        if index_ids is not None:
+            chunks = chunks.filter(index__in=list(index_ids))
+        ids = list(chunks.order_by("pk").values_list("pk", flat=True))
+        for start in range(0, len(ids), _REBUILT_AT_ONCE):
+            self.write(ids[start : start + _REBUILT_AT_ONCE])
+        return len(ids)
+
+    # Ranking --------------------------------------------------------------------------------------
+
+    def rank(self, query: Query, vector: Vectors | None, limit: int) -> list[Candidate]:
+        scopes = [_scope(index_id) for index_id in query.index_ids]
+        allowed = _allowed_documents(query) if query.conditions else None
+        if not scopes or (allowed is not None and not allowed):
+            return []
+        by_words = self._rank_by_words(query.text, scopes, allowed, limit)
+        by_vector: dict[int, float] = {}
+        if vector is not None:
+            by_vector = _rank_by_vector(vector, scopes, allowed, limit, also=list(by_words))
+        return [
+            Candidate(chunk_id, by_words.get(chunk_id, 0.0), by_vector.get(chunk_id, 0.0))
+            for chunk_id in {**by_words, **by_vector}
+        ]
+
+    def _rank_by_words(
+        self, text: str, scopes: list[int], allowed: list[int] | None, limit: int
+    ) -> dict[int, float]:
+        """BM25 by chunk id, best first."""
+        words = list(dict.fromkeys(_stem(term) for term in content_terms(text)))
+        counts, chunks = self._frequencies.look_up(words)
+        rarities = [_rarity(count, chunks) for count in counts]
+        chosen, parameters = _of_documents(allowed)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                SELECT chunk_id, sum(weight * rarity) AS score
+                FROM unnest(%s::text[], %s::float8[]) AS asked (term, rarity)
+                JOIN chat_posting USING (term)
+                WHERE scope = ANY(%s) {chosen}
+                GROUP BY chunk_id ORDER BY score DESC, chunk_id LIMIT %s
+                """,
+                [words, rarities, scopes, *parameters, limit],
+            )
+            return dict(cursor.fetchall())
+
+    def document_frequencies(self, stems: Sequence[str]) -> tuple[list[int], int]:
+        """In about how many chunks each stem occurs, of how many in all."""
+        return self._frequencies.look_up([_plain(one) for one in stems])
+
+
+def _rank_by_vector(
+    vector: Vectors, scopes: list[int], allowed: list[int] | None, limit: int, also: list[int]
+) -> dict[int, float]:
+    """Cosine by chunk id: the ``limit`` best, and those of the ``also`` that have a vector.
+
+    The sketches choose, the vectors themselves decide. That is no approximate index: it costs
+    nothing when written, and what a filter leaves is searched as well as the whole.
+    """
+    chosen, parameters = _of_documents(allowed)
+    embedder, asked = conf.embedder().name, _as_text(vector)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH near AS MATERIALIZED (
+                SELECT chunk_id FROM chat_vector
+                WHERE scope = ANY(%s) AND embedder = %s {chosen}
+                ORDER BY sketch <~> binary_quantize(%s::halfvec), chunk_id LIMIT %s
+            ), best AS (
+                SELECT chunk_id, -(embedding <#> %s::halfvec) AS score
+                FROM near JOIN chat_vector USING (chunk_id)
+                ORDER BY score DESC, chunk_id LIMIT %s
+            )
+            SELECT chunk_id, score FROM best
+            UNION
+            SELECT chunk_id, -(embedding <#> %s::halfvec) FROM chat_vector
+            WHERE chunk_id = ANY(%s) AND embedder = %s
+            """,
+            [
+                *(scopes, embedder, *parameters, asked, max(_RESCORED, 10 * limit)),
+                *(asked, limit),
+                *(asked, also, embedder),
+            ],
+        )
+        return dict(cursor.fetchall())
+
+
+def _of_documents(allowed: list[int] | None) -> tuple[str, list[Any]]:
+    """One more condition on ``chunk_id``, with its parameters."""
+    if allowed is None:
+        return "", []
+    return "AND chunk_id IN (SELECT id FROM chat_chunk WHERE document_id = ANY(%s))", [allowed]
+
+
+def _forget(cursor, chunk_ids: Sequence[int]) -> None:
+    for table in ("chat_posting", "chat_vector"):
+        cursor.execute(f"DELETE FROM {table} WHERE chunk_id = ANY(%s)", [list(chunk_ids)])
+
+
+@lru_cache(maxsize=10_000)
+def _scope(index_id: str) -> int:
+    """The index as a number: the first 64 of its id's 128 random bits."""
+    return int.from_bytes(bytes.fromhex(index_id[4:20]), signed=True)
+
+
+def _as_text(vector: Vectors) -> str:
+    """As pgvector writes one."""
+    return orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+# Words --------------------------------------------------------------------------------------------
+
+
+def _weights(title: str, text: str) -> Iterator[tuple[str, float]]:
+    """Each stem of a chunk with its part of the BM25: all of it but how rare the word is."""
+    in_title, in_text = ([_stem(term) for term in terms(part)] for part in (title, text))
+    counts = Counter(in_text)
+    for word in in_title:
+        counts[word] += _TITLE_WEIGHT
+    length = (len(in_title) + len(in_text)) / _USUAL_LENGTH
+    for word, count in counts.items():
+        yield word, count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * length))
+
+
+def _rarity(count: int, chunks: int) -> float:
+    return float(np.log1p((max(chunks - count, 0) + 0.5) / (count + 0.5)))
+
+
+def _stem(term: str) -> str:
+    return stem(_plain(term))
+
+
+_ACCENT = re.compile("[\u0300-\u036f]")
+
+
+@lru_cache(maxsize=100_000)
+def _plain(term: str) -> str:
+    """Without accents, as SQLite's full text takes a word: who leaves them out still finds it."""
+    if term.isascii():
+        return term
+    letters = unicodedata.normalize("NFD", term)
+    return unicodedata.normalize("NFC", _ACCENT.sub("", letters))
+
+
+class _Frequencies:
+    """Document frequencies, counted once and kept until the number of chunks has changed a lot."""
+
+    def __init__(self) -> None:
+        self._newest = self._chunks = 0
+        self._known: dict[str, int] = {}
+
+    def look_up(self, words: Sequence[str]) -> tuple[list[int], int]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT coalesce(max(id), 0) FROM chat_chunk")
+            [(newest,)] = cursor.fetchall()
+            if abs(newest - self._newest) > self._chunks // 50 or len(self._known) > 100_000:
+                cursor.execute("SELECT count(*) FROM chat_chunk")
+                [(self._chunks,)] = cursor.fetchall()
+                self._newest, self._known = newest, {}
+            known = self._known
+            new = [word for word in dict.fromkeys(words) if word not in known]
+            if new:
+                cursor.execute(
+                    "SELECT term, count(*) FROM chat_posting WHERE term = ANY(%s) GROUP BY term",
+                    [new],
+                )
+                known.update(dict.fromkeys(new, 0) | dict(cursor.fetchall()))
+        return [known[word] for word in words], max(self._chunks, 1)
+
+
+# Conditions on documents --------------------------------------------------------------------------
+
+
+def _allowed_documents(query: Query) -> list[int]:
+    documents = Document.objects.readable().filter(index__in=query.index_ids)
+    for condition in query.conditions:
+        sql, parameters = _condition_sql(condition)
+        documents = documents.extra(where=[sql], params=parameters)  # noqa: S610  (fixed SQL)
+    return list(documents.values_list("pk", flat=True).order_by())
+
+
+_COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_COLUMNS = {"file_name": "chat_document.name", "file_id": "chat_document.directory_file_id"}
+
+
+def _condition_sql(condition: Condition) -> tuple[str, list[Any]]:
+    """A condition as SQL on chat_document, with its parameters; as on SQLite in every respect."""
+    negated = condition.operator in ("ne", "nin")
+    if condition.operator in ("eq", "ne"):
+        tests = [_equality(condition.value)]
+    elif condition.operator in ("in", "nin"):
+        tests = [_equality(value) for value in condition.value]
+    else:
+        tests = [_comparison(_COMPARISONS[condition.operator], condition.value)]
+    test = " OR ".join(sql for sql, _ in tests) or "FALSE"
+    values = [value for _, value in tests]
+    if column := _COLUMNS.get(condition.field):
+        found = f"EXISTS (SELECT 1 FROM to_jsonb({column}) AS value WHERE {test})"
+        return (f"NOT {found}" if negated else found), values
+    found = f"""EXISTS (
+        SELECT 1 FROM jsonb_each(chat_document.metadata) AS field (key, content),
+        jsonb_array_elements(
+            CASE jsonb_typeof(content) WHEN 'array' THEN content ELSE jsonb_build_array(content) END
+        ) AS value
+        WHERE key = %s AND ({test})
+    )"""
+    return (f"NOT {found}" if negated else found), [condition.field, *values]
+
+
+def _equality(value: Any) -> tuple[str, str]:
+    return "value = %s::jsonb", json.dumps(value)
+
+
+def _comparison(operator: str, value: Any) -> tuple[str, str]:
+    if isinstance(value, str):  # by code point: not as the database's own language sorts
+        text = "(value #>> '{}') COLLATE \"C\""
+        return f"(jsonb_typeof(value) = 'string' AND {text} {operator} %s)", value
+    number = json.dumps(value)
+    return f"(jsonb_typeof(value) = 'number' AND value {operator} %s::jsonb)", number
