@@ -1,13 +1,21 @@
 """From ``[n]`` in an answer to the place in a document that it points at."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Literal
 
-MARKER = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
+from chat.providers.words import sentences
+
+MARKER = re.compile(r"(?<!\\)\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\](?!\()")
+_CODE = re.compile(
+    r"^ {0,3}(```|~~~).*?(?:^ {0,3}\1|\Z)|(?<!`)(`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)\2(?!`)",
+    re.M | re.S,
+)
 _WORD = re.compile(r"[^\W_]+")
-_CLAIM_ENDS = re.compile(r"(?<=[.!?。])\s+|\n+")
+_ORDINAL = re.compile(r"^\s*\d{1,3}[.)]\s", re.M)  # a list's numbers are no part of what it says
+_SAYS_LITTLE = 3  # words: with fewer before it, a marker is about what follows too
 NEAR = 0.5  # share of a claim's longer words that its passage must hold
 
 Check = Literal["exact", "near", "none"]
@@ -28,33 +36,47 @@ class Shown:
 
 
 def resolve(answer: str, shown: Mapping[int, Shown]) -> tuple[dict[str, Any], ...]:
-    """The citations of an answer, one a number, in the order of their first use.
+    """The citations of an answer, one for each number of each marker, as they read.
 
-    A number that was never shown gets none. ``check`` is the weakest over all claims that cite
-    the number, by text alone: ``exact`` when the claim's words stand in the passage in a row,
-    ``near`` when most of its longer words do, else ``none``.
+    The second ``[3]`` of a text is thus the second citation numbered 3. A number that was never
+    shown gets none. ``check`` compares the claim with the passage by text alone: ``exact`` when its
+    words stand there in a row, and then the span is that of the sentences quoted; ``near`` when
+    most of its longer words do, else ``none``.
     """
-    checks: dict[int, Check] = {}
-    for claim, numbers in claims(answer):
-        for number in numbers:
-            if number in shown:
-                check = compare(claim, shown[number].text)
-                checks[number] = max(checks.get(number, "exact"), check, key=_weakness)
-    return tuple(_citation(shown[number], check) for number, check in checks.items())
+    return tuple(
+        _citation(shown[number], claim)
+        for claim in claims(answer)
+        for number in claim.numbers
+        if number in shown
+    )
 
 
-def claims(answer: str) -> list[tuple[str, list[int]]]:
-    """Each cited statement without its markers, and the numbers it cites."""
-    found = []
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A statement and the numbers it cites; ``before``: the sentences that lead up to it."""
+
+    text: str
+    numbers: tuple[int, ...]
+    before: tuple[str, ...] = ()  # back to the marker before
+
+
+def claims(answer: str) -> list[Claim]:
+    """Each run of markers with what it vouches for: the sentence it ends, or stands in."""
+    readable = _CODE.sub(lambda code: " " * len(code[0]), answer)  # x[1] in code cites nothing
+    runs = list(re.finditer(rf"(?:{MARKER.pattern}\s*)+", readable))
+    found: list[Claim] = []
     start = 0
-    for run in re.finditer(rf"(?:{MARKER.pattern}\s*)+", answer):
-        before = answer[start : run.start()].strip()
-        pieces = [piece for piece in _CLAIM_ENDS.split(before) if _WORD.search(piece)]
-        numbers = [int(n) for group in MARKER.findall(run[0]) for n in group.split(",")]
-        if pieces:
-            found.append((pieces[-1], numbers))
-        elif found:  # markers with nothing between them: the same claim cites more
-            found.append((found[-1][0], numbers))
+    for run, following in zip_longest(runs, runs[1:]):
+        numbers = tuple(
+            int(n) for group in MARKER.findall(run[0]) for n in re.findall(r"\d+", group)
+        )
+        *before, text = _sentences(answer[start : run.start()]) or [""]
+        if found and not text:  # nothing between two markers: the same claim cites more
+            before, text = found[-1].before, found[-1].text
+        elif len(_WORD.findall(text)) < _SAYS_LITTLE:  # "As [2] has it, the lamps are green."
+            after = answer[run.end() : following.start() if following else None]
+            text = " ".join([text, *_sentences(after)[:1]]).strip()
+        found.append(Claim(text, numbers, tuple(before)))
         start = run.end()
     return found
 
@@ -64,7 +86,7 @@ def compare(claim: str, passage: str) -> Check:
     said, source = _words(claim), _words(passage)
     if not said:
         return "none"
-    if f" {' '.join(said)} " in f" {' '.join(source)} ":
+    if _in_a_row(said, source) is not None:
         return "exact"
     weighty = {word for word in said if len(word) > 3 or word.isdigit()} or set(said)
     held = weighty & set(source)
@@ -73,22 +95,58 @@ def compare(claim: str, passage: str) -> Check:
     return "near" if near else "none"
 
 
+def quoted_span(claim: Claim, passage: str) -> tuple[int, int] | None:
+    """The whole sentences of a passage that a claim, and what leads up to it, quote; else None."""
+    words = _places(passage)
+    source = [word[0].lower() for word in words]
+    said = _words(claim.text)
+    at = _in_a_row(said, source)
+    if at is None or not said:
+        return None
+    for sentence in reversed(claim.before):
+        longer = _words(sentence) + said
+        earlier = _in_a_row(longer, source)
+        if earlier is None:
+            break
+        said, at = longer, earlier
+    start, end = words[at].start(), words[at + len(said) - 1].end()
+    touched = [span for span in sentences(passage) if span[0] < end and start < span[1]]
+    return touched[0][0], touched[-1][1]
+
+
+def _in_a_row(said: Sequence[str], source: Sequence[str]) -> int | None:
+    """At which word of the source those said begin, all next to each other."""
+    text, sought = f" {' '.join(source)} ", f" {' '.join(said)} "
+    at = text.find(sought)
+    return text.count(" ", 0, at) if at >= 0 else None
+
+
+def _sentences(text: str) -> list[str]:
+    pieces = (text[start:end] for start, end in sentences(text))
+    return [piece for piece in pieces if _WORD.search(piece)]
+
+
 def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(text)]
+    return [word[0].lower() for word in _places(text)]
 
 
-def _weakness(check: Check) -> int:
-    return ("exact", "near", "none").index(check)
+def _places(text: str) -> list[re.Match[str]]:
+    return list(_WORD.finditer(_ORDINAL.sub(lambda ordinal: " " * len(ordinal[0]), text)))
 
 
-def _citation(shown: Shown, check: Check) -> dict[str, Any]:
+def _citation(shown: Shown, claim: Claim) -> dict[str, Any]:
+    check = compare(claim.text, shown.text)
+    start, end = shown.start_char, shown.end_char
+    # What grep shows is more than the span it is known by; its places cannot be told.
+    if len(shown.text) == end - start and (span := quoted_span(claim, shown.text)):
+        start, end = shown.start_char + span[0], shown.start_char + span[1]
     return {
         "number": shown.number,
         "index_id": shown.index_id,
         "file_id": shown.file_id,
         "file_name": shown.file_name,
         "page": shown.page,
-        "start_char": shown.start_char,
-        "end_char": shown.end_char,
+        "start_char": start,
+        "end_char": end,
         "check": check,
     }

@@ -5,6 +5,7 @@ sanitised once more.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import nh3
 from django.utils.html import conditional_escape, escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
@@ -25,7 +27,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
-from .sources import Source
+from .sources import Mention, Source
 
 MARKER = re.compile(r"\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\]")
 HALF_MARKER = re.compile(r"\[[\d,; ]*$")
@@ -34,11 +36,13 @@ LINE_SIGNS = re.compile(r"^\s*(?:#{1,6}|>|[-*+]|```\w*)(?:\s+|$)", re.MULTILINE)
 CELL_BORDER = re.compile(r"[ \t]*(?:\|[ \t]*)+")
 LINKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 INLINE_SIGNS = re.compile(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|`+")
+CITED = "\u2e28\u2e29"  # rare brackets, around what is cited while a document is rendered
+NO_PROSE = re.compile(r"^(?: {4}|\t| {0,3}(?:[#>|+*-]|```|~~~|\d+[.)] |\[))", re.MULTILINE)
 LONGEST_HIGHLIGHT = 50_000  # characters of code; colouring more would hold up the page
 
 ATTRIBUTES = {
     "*": {"class", "id"},
-    "a": {"href", "rel", "target", "title", "data-number"},
+    "a": {"href", "rel", "target", "title", "data-number", "data-check"},
     "input": {"type", "checked", "disabled"},
     "ol": {"start"},
     "pre": {"tabindex"},  # what scrolls must be reachable by keys
@@ -46,7 +50,20 @@ ATTRIBUTES = {
 }
 TAGS = {
     *("a", "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote"),
-    *("em", "strong", "s", "code", "pre", "span", "div", "section", "sup", "input", "figure"),
+    *(
+        "em",
+        "strong",
+        "s",
+        "mark",
+        "code",
+        "pre",
+        "span",
+        "div",
+        "section",
+        "sup",
+        "input",
+        "figure",
+    ),
     *("table", "thead", "tbody", "tr", "th", "td", "copy-button", "figcaption"),
 }
 
@@ -61,18 +78,41 @@ def render(
     """
     if not whole:
         source = _mended(source)
-    env = {"sources": sources, "docId": scope, "whole": whole}
+    env = {"sources": sources, "docId": scope, "whole": whole, "mentioned": Counter()}
     return _clean(_parser().render(source, env))
 
 
 def render_document(text: str, start: int, end: int) -> SafeString:
-    """A document, the blocks that hold characters ``start`` to ``end`` marked as cited."""
+    """A document with characters ``start`` to ``end`` marked as cited.
+
+    Sentences of a paragraph are marked by themselves, anything else by the blocks that hold it.
+    """
+    if sentence := _with_sentence_marked(text, start, end):
+        return sentence
     env: dict[str, Any] = {"sources": {}, "docId": "document", "whole": True}
     tokens = _parser().parse(text, env)
     first, last = text.count("\n", 0, start), text.count("\n", 0, max(start, end - 1))
     if end > start:
         _mark_lines(tokens, first, last)
     return _clean(_parser().renderer.render(tokens, _parser().options, env))
+
+
+def _with_sentence_marked(text: str, start: int, end: int) -> SafeString | None:
+    """None when the span is more or less than some sentences of one paragraph of prose."""
+    before, after = text.rfind("\n\n", 0, start), text.find("\n\n", end)
+    paragraph = text[before + 2 if before >= 0 else 0 : after if after >= 0 else len(text)]
+    cited = text[start:end]
+    is_part = cited.strip() and cited.strip() != paragraph.strip() and "\n\n" not in cited
+    if not is_part or NO_PROSE.search(paragraph) or {*CITED} & {*text} or cited.count("`") % 2:
+        return None
+    # Signs that Markdown takes for punctuation, so that emphasis may begin and end beside them.
+    signed = f"{text[:start]}{CITED[0]}{cited}{CITED[1]}{text[end:]}"
+    html = _parser().render(signed, {"sources": {}, "docId": "document", "whole": True})
+    opening, _sign, rest = html.partition(CITED[0])
+    inside, _sign, closing = rest.partition(CITED[1])
+    if not closing or "<p>" in inside or "<code" in opening.rpartition("<p>")[2]:
+        return None
+    return _clean(f'{opening}<mark class="cited" id="passage">{inside}</mark>{closing}')
 
 
 def plain(text: str) -> str:
@@ -90,7 +130,7 @@ def open_block(source: str) -> int:
         return 0
     line = max(token.map[0] for token in tokens if token.map)
     offset = 0
-    for _ in range(line):
+    for _line in range(line):
         offset = source.index("\n", offset) + 1
     return offset
 
@@ -151,7 +191,9 @@ def _citation_rule(state: StateInline, silent: bool) -> bool:
         return False
     if not silent:
         for source in known:
-            state.push("citation", "", 0).meta = {"source": source}
+            mention = source.mention(state.env["mentioned"][source.number])
+            state.env["mentioned"][source.number] += 1
+            state.push("citation", "", 0).meta = {"source": source, "mention": mention}
     state.pos = match.end()
     return True
 
@@ -209,6 +251,7 @@ class Renderer(RendererHTML):
 
     def citation(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         source: Source = tokens[idx].meta["source"]
+        mention: Mention = tokens[idx].meta["mention"]
         before = tokens[idx - 1] if idx else None
         again = (
             before is not None
@@ -216,11 +259,12 @@ class Renderer(RendererHTML):
             and before.meta["source"].file_id == source.file_id
         )
         return format_html(
-            '{}<a class="citation" href="{}" data-number="{}" title="{}">{}</a>',
+            '{}<a class="citation" href="{}" data-number="{}" data-check="{}" title="{}">{}</a>',
             "\u2009" if before is not None and before.type == "citation" else "",
-            source.url,
+            mention.url,
             source.number,
-            source.full_name,
+            mention.check,
+            " · ".join(filter(None, [source.full_name, _verdict(mention.check)])),
             source.place if again else source.label,
         )
 
@@ -273,6 +317,18 @@ class Renderer(RendererHTML):
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return self.fence(tokens, idx, options, env)
+
+
+def _verdict(check: str) -> str:
+    """What comparing an answer's words with those it cites has shown."""
+    match check:
+        case "exact":
+            return _("word for word")
+        case "near":
+            return _("in other words")
+        case "none":
+            return _("not worded like this there: look for yourself")
+    return ""
 
 
 def _coloured(code: str, language: str) -> SafeString:

@@ -1,6 +1,6 @@
 """What an answer points at, as the page names it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,6 +13,14 @@ from chat.events.transcript import Exchange
 
 
 @dataclass(frozen=True, slots=True)
+class Mention:
+    """What one marker in an answer points at: the sentences it quotes, or else the passage."""
+
+    url: str
+    check: str = ""  # exact, near or none; "" where nothing was compared yet
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A numbered place in a document, and the address that shows it."""
 
@@ -21,7 +29,11 @@ class Source:
     file_name: str
     page: int | None
     heading: str  # the innermost one above the passage, or ""
-    url: str
+    url: str  # of its first mention
+    mentions: tuple[Mention, ...] = ()  # as they read, once the answer is whole
+
+    def mention(self, at: int) -> Mention:
+        return self.mentions[at] if at < len(self.mentions) else Mention(self.url)
 
     @property
     def name(self) -> str:
@@ -50,21 +62,32 @@ class Source:
 def sources_of(exchange: Exchange, session_id: str) -> dict[int, Source]:
     """Sources by number: those cited once the turn is over, before that all it has found."""
     passages = {one["number"]: one for use in exchange.tool_uses for one in use.passages}
-    cited = {
-        one["number"]: {**passages.get(one["number"], {}), **one} for one in exchange.citations
+    if not exchange.stop:
+        return {number: _source([one], session_id) for number, one in passages.items()}
+    cited: dict[int, list[Mapping[str, Any]]] = {}
+    for one in exchange.citations:
+        cited.setdefault(one["number"], []).append(one)
+    return {
+        number: _source([{**passages.get(number, {}), **one} for one in mentions], session_id)
+        for number, mentions in cited.items()
     }
-    known = cited if exchange.stop else passages | cited
-    return {number: _source(one, session_id) for number, one in known.items()}
 
 
-def _source(place: Mapping[str, Any], session_id: str) -> Source:
+def _source(places: Sequence[Mapping[str, Any]], session_id: str) -> Source:
+    first = places[0]
+    mentions = [Mention(_url(place, session_id), place.get("check", "")) for place in places]
+    return Source(
+        number=first["number"],
+        file_id=first["file_id"],
+        file_name=first["file_name"],
+        page=first.get("page"),
+        heading=(first.get("heading") or "").rpartition("›")[2].strip(),
+        url=mentions[0].url,
+        mentions=tuple(mentions),
+    )
+
+
+def _url(place: Mapping[str, Any], session_id: str) -> str:
     path = reverse("source", args=[session_id, place["index_id"], place["file_id"]])
     span = {"start": place["start_char"], "end": place["end_char"]}
-    return Source(
-        number=place["number"],
-        file_id=place["file_id"],
-        file_name=place["file_name"],
-        page=place.get("page"),
-        heading=(place.get("heading") or "").rpartition("›")[2].strip(),
-        url=f"{path}?{urlencode(span)}#passage",
-    )
+    return f"{path}?{urlencode(span)}#passage"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.web.markdown import open_block, render, render_document
-from chat.web.sources import Source
+from chat.web.sources import Mention, Source
 
 SOURCES = {
     1: Source(1, "dfl-a", "reports/annual report.pdf", 3, "Money", "/one"),
@@ -47,6 +47,44 @@ def test_a_second_place_of_the_same_file_is_named_by_its_place():
 
     assert html.count(">annual report p. 3</a>") == 2
     assert html.count("\u2009<a") == html.count(">p. 7</a>") == 2
+
+
+def test_each_mention_of_a_number_has_its_own_place_and_verdict():
+    mentions = (Mention("/one", "exact"), Mention("/other", "none"))
+    source = Source(1, "dfl-a", "rules.md", None, "Hours", "/one", mentions)
+
+    html = render("Nine [1]. `x[1]` Noon [1]. Midnight [1].", {1: source}, "turn-1")
+
+    assert [part.split('"')[0] for part in html.split('href="')[1:]] == ["/one", "/other", "/one"]
+    assert 'data-check="exact" title="rules.md · Hours · word for word"' in html
+    assert 'data-check="none" title="rules.md · Hours · not worded like this' in html
+
+
+DOCUMENT = (
+    "# Rules\n\nOne. *Two* is\n_longer_. Three.\n\n- an item. And more\n\n```\ncode. More\n```\n"
+)
+
+
+@pytest.mark.parametrize(
+    "cited, marked",
+    [
+        ("One.", '<p><mark class="cited" id="passage">One.</mark> <em>Two</em>'),
+        (
+            "*Two* is\n_longer_.",
+            '<mark class="cited" id="passage"><em>Two</em> is\n<em>longer</em>.</mark> Three.</p>',
+        ),
+        ("One. *Two* is\n_longer_. Three.", '<p class="cited" id="passage">One. <em>'),
+        ("And more", '<li class="cited" id="passage">an item.'),
+        ("More", '<figure class="code cited" id="passage">'),
+    ],
+)
+def test_a_cited_sentence_is_marked_alone_and_other_things_as_blocks(cited, marked):
+    start = DOCUMENT.index(cited)
+
+    html = render_document(DOCUMENT, start, start + len(cited))
+
+    assert marked in html
+    assert html.count('id="passage"') == 1
 
 
 @pytest.mark.parametrize("text", ["See [9].", "`[1]`", "    [1]", "[1](https://example.org/)"])

@@ -47,6 +47,18 @@ def test_a_reader_without_the_index_sees_the_cited_passage_only(client, url, ind
     assert other.status_code == 404
 
 
+def test_a_sentence_cited_opens_its_passage_for_a_reader_without_the_index(client, url, index):
+    client.force_login(make_user("colleague"))
+    Session.objects.update(sharing=Session.Sharing.READ_ONLY)
+    index.project = make_project("Elsewhere")
+    index.save()
+    start = TEXT.index("Its lamps")
+
+    html = client.get(f"{url.split('?')[0]}?start={start}&end={start + 20}").content.decode()
+
+    assert CITED in html
+
+
 def test_a_share_that_ended_shows_nothing(client, url):
     client.force_login(make_user("colleague"))
 
@@ -70,7 +82,7 @@ def test_a_long_document_is_shown_in_windows_that_join(client, url, index):
 
     html = client.get(f"{url.split('?')[0]}?start={start}&end={start + 10}").content.decode()
 
-    assert 'id="passage">Paragraph 03000' in html
+    assert 'id="passage">Paragraph </mark>03000' in html
     assert len(html) < 3 * WINDOW
     later = html.split("from=")[-1].split('"')[0]
     below = client.get(f"{url.split('?')[0]}?from={later}").content.decode()

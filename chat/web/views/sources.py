@@ -43,7 +43,8 @@ def _cited(session: Session, index_id: str, file_id: str, start: int) -> Extract
         numbers = {one["number"] for one in exchange.citations}
         for use in exchange.tool_uses:
             for one in use.passages:
-                place = (one["index_id"], one["file_id"], one["start_char"])
-                if one["number"] in numbers and place == (index_id, file_id, start):
+                place = one["index_id"], one["file_id"]
+                inside = one["start_char"] <= start < one["end_char"]
+                if one["number"] in numbers and place == (index_id, file_id) and inside:
                     return passage_extract(one)
     raise Http404
