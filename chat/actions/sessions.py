@@ -29,6 +29,9 @@ def create_session(
     session = Session.objects.create(
         project=project, owner=actor.person, is_bound=bool(index_ids), sharing=sharing
     )
+    # To the microsecond: walks of the list rest on it.
+    session.last_used_at = session.created_at
+    session.save(update_fields=["last_used_at"])
     require_visible(actor, project, index_ids or ())
     BoundIndex.objects.bulk_create(
         BoundIndex(session=session, index_id=index_id, position=position)
@@ -52,6 +55,18 @@ def share_session(session: Session, sharing: str) -> None:
         raise Invalid("Choose private, read_only or query.", "sharing")
     session.sharing = sharing
     session.save(update_fields=["sharing"])
+
+
+def archive_session(session: Session, archived: bool = True) -> None:
+    """Put the session out of the way, or take it back. It can still be read and asked."""
+    session.archived_at = timezone.now() if archived else None
+    session.save(update_fields=["archived_at"])
+
+
+def pin_session(session: Session, pinned: bool = True) -> None:
+    """Keep the session at the top of the list, or let it go."""
+    session.pinned_at = timezone.now() if pinned else None
+    session.save(update_fields=["pinned_at"])
 
 
 def delete_session(session: Session) -> None:

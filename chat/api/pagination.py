@@ -48,19 +48,28 @@ def paginate(
     paging: Paging,
     show: Callable[[list[Row]], list[Item]],
     where: str = "query",
+    as_at_start: Callable[[QuerySet[Row], Any], QuerySet[Row]] | None = None,
 ) -> Page[Item]:
     """One page of the rows, ordered by these fields; the last must be unique.
 
+    Where use changes the order's first field, ``as_at_start`` annotates it as it was when the walk
+    began: it gets the rows and the very first value of the walk, None on the first page.
     Raises ``Invalid`` for a token that was not made here, or for another order.
     """
-    total = rows.count()
+    total, of = rows.count(), ",".join(order)
+    place = first = None
     if paging.page_token:
-        rows = rows.filter(_beyond(order, read_token(paging.page_token, ",".join(order), where)))
+        place, first = read_token(paging.page_token, of, where)
+    if as_at_start:
+        rows = as_at_start(rows, first)
+    if place:
+        rows = rows.filter(_beyond(order, place))
     found = list(rows.order_by(*order)[: paging.size + 1])
     shown, more = found[: paging.size], len(found) > paging.size
-    token = (
-        make_token([_value(shown[-1], name) for name in order], ",".join(order)) if more else None
-    )
+    token = None
+    if more:
+        first = first or _value(shown[0], order[0])
+        token = make_token([[_value(shown[-1], name) for name in order], first], of)
     return Page(items=show(shown), next_page_token=token, total_size=total)
 
 

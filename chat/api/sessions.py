@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, Literal, Self
 
 from asgiref.sync import sync_to_async
-from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Case, F, OuterRef, Prefetch, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
-from django.utils import timezone
 from ninja import P, PathEx, Query
 from pydantic import BaseModel, Field
 
@@ -15,7 +15,7 @@ from chat.actions import feedback, sessions, turns
 from chat.errors import NotFound, Settled
 from chat.events.log import log
 from chat.events.types import TextDelta, ThinkingDelta, Warning_, to_wire
-from chat.models import BoundIndex, Session, Turn
+from chat.models import BoundIndex, Event, Session, Turn
 
 from .events import frames, streaming
 from .idempotency import idempotent
@@ -150,7 +150,27 @@ def create_session(request: Request, new: NewSession = UNBOUND):
 def list_sessions(request: Request, paging: Query[Paging]):
     """Most recently used first."""
     rows = with_details(Session.objects.owned_by(request.auth).filter(project=request.project))
-    return paginate(rows, ["-last_used_at", "-id"], paging, summaries)
+    return paginate(rows, ["-used_at", "-id"], paging, summaries, as_at_start=used_by)
+
+
+def used_by(rows: QuerySet[Session], moment: str | None) -> QuerySet[Session]:
+    """With ``used_at``: when each was last used, not counting any use after the moment.
+
+    A session that is used while someone walks the list moves to its top, and would be missed. So
+    the later pages order as the first did; what happened by then is in the events, which stay.
+    """
+    if moment is None:
+        return rows.annotate(used_at=F("last_used_at"))
+    uses = Event.objects.filter(
+        session=OuterRef("pk"),
+        type__in=[Event.Type.USER_INPUT, Event.Type.STOP],
+        created_at__lte=moment,
+    )
+    then = Coalesce(
+        Subquery(uses.order_by("-created_at").values("created_at")[:1]), F("created_at")
+    )
+    unmoved = When(last_used_at__lte=moment, then=F("last_used_at"))
+    return rows.annotate(used_at=Case(unmoved, default=then))
 
 
 @router.get("/{session_id}/summary", response=Summary, summary="Get a session's summary")
@@ -177,11 +197,10 @@ def update_session(request: Request, session_id: str, changes: SessionChanges):
         sessions.rename_session(session, changes.title)
     if changes.shared_access is not None:
         sessions.share_session(session, changes.shared_access)
-    marks = {"archived_at": changes.archived, "pinned_at": changes.pinned}
-    for field, wanted in marks.items():
-        if wanted is not None:
-            setattr(session, field, timezone.now() if wanted else None)
-            session.save(update_fields=[field])
+    if changes.archived is not None:
+        sessions.archive_session(session, changes.archived)
+    if changes.pinned is not None:
+        sessions.pin_session(session, changes.pinned)
     return summary(session)
 
 
