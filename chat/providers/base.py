@@ -22,7 +22,7 @@ class Excerpt:
     source: str  # the file's name, with the page when known
     heading: str  # the heading path, or ""
     text: str
-    score: float = 0.0  # how well it fits, best is highest; comparable within one list only
+    score: float = 0.0  # how well it fits the question, from 0 to 1, also between questions
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,12 @@ from chat.providers.embedded import StaticEmbedder
 from chat.providers.quotable import Span, Wants, can_answer, quote, span_of, units
 from chat.providers.words import content_terms, stem, terms
 
+PASSAGES = 5  # that are looked at, the best ones
 QUOTES = 3  # sentences picked for one answer, at most
-BESIDE = 0.75, 0.6  # shares of the best score, with and without its passage, to be quoted too
+BESIDE = 0.7, 0.5  # shares of the best score, with and without its passage, to be quoted too
 BESIDE_STEPS = 0.55, 0.4  # ... where the question asks how to do something
-ENOUGH = 0.45  # fit of the best sentence, for it to be called an answer
-CLOSE = 0.25  # ... to be shown as what comes closest
+ENOUGH = 0.58  # fit of the best sentence, for it to be called an answer
+CLOSE = 0.3  # ... to be shown as what comes closest
 LONGEST = 100  # words of a question that are looked at, its last ones
 BORROWED = 0.5  # weight of a word taken from the question before
 
@@ -62,7 +63,8 @@ def answer(messages: Sequence[Message], embedder: StaticEmbedder) -> str:
     """The whole answer to the last question of a conversation, as Markdown."""
     asked = [at for at, message in enumerate(messages) if message.role == "user"]
     excerpts = [e for message in messages[asked[-1] :] for e in message.excerpts] if asked else []
-    passages = [Passage(excerpt) for excerpt in excerpts]
+    best = sorted(excerpts, key=lambda excerpt: -excerpt.score)[:PASSAGES]
+    passages = [Passage(excerpt) for excerpt in best]
     if not any(passage.units for passage in passages):
         return NOTHING_FOUND
     question = Question([messages[at].question or messages[at].content for at in asked])
@@ -72,7 +74,7 @@ def answer(messages: Sequence[Message], embedder: StaticEmbedder) -> str:
     if not picked or picked[0].fit < CLOSE:
         return NOTHING_FITS
     fits = picked[0].fit >= ENOUGH
-    return phrase(quoted(question, picked if fits else picked[:1]), fits)
+    return phrase(quoted(question, picked), fits)
 
 
 # What is asked, and what there is to answer it ---------------------------------------------------
@@ -210,9 +212,10 @@ def rate(
         cued = _has_cue(question, passage)
         own += 0.3 * cued + 0.2 * _adjacent(question, passage)
         score = own + (1.5 * passage.excerpt.score / top if top > 0 else 0)
-        # Of all that was tried, these two tell an answer from a lookalike best.
+        # How well the best passage fits tells an answer from a lookalike better than anything
+        # about a sentence; these two keep it from being believed blindly.
         said = np.array([word in passage.vocabulary for word in stems], np.float32)
-        fit = 0.43 * shares @ said + 0.57 * cosine
+        fit = 0.7 * top + 0.13 * shares @ said + 0.17 * cosine
         found += [
             Candidate(
                 passage,

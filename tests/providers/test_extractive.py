@@ -58,9 +58,9 @@ def embedder() -> StaticEmbedder:
     return StaticEmbedder()
 
 
-def asked(*questions: str, texts: tuple[str, ...]) -> list[Message]:
+def asked(*questions: str, texts: tuple[str, ...], score: float = 0.8) -> list[Message]:
     excerpts = tuple(
-        Excerpt(number, f"document-{number}.md", "", text, score=1.0)
+        Excerpt(number, f"document-{number}.md", "", text, score)
         for number, text in enumerate(texts, 1)
     )
     *earlier, last = questions
@@ -178,16 +178,29 @@ def test_the_same_sentence_in_two_passages_is_quoted_once(embedder: StaticEmbedd
 
 
 def test_it_says_so_when_nothing_fits(embedder: StaticEmbedder):
-    text = answer(asked("Which planets have rings?", texts=(OLLAMA, TOWER)), embedder)
+    text = answer(asked("Which planets have rings?", texts=(OLLAMA, TOWER), score=0.1), embedder)
 
-    assert text.startswith("Nothing that was found")
+    assert text.startswith("Nothing that was found answers this.")
 
 
 def test_what_comes_close_is_shown_as_that(embedder: StaticEmbedder):
-    text = answer(asked("When was the tower in Blackpool repainted?", texts=(TOWER,)), embedder)
+    text = answer(
+        asked("When was the tower in Blackpool repainted?", texts=(TOWER,), score=0.5), embedder
+    )
 
     assert text.startswith("Nothing that was found clearly answers this. What comes closest")
-    assert len(quotes(text)) == 1
+    assert quotes(text)
+
+
+def test_how_well_passages_fit_decides_what_is_called_an_answer(embedder: StaticEmbedder):
+    question = "When was the tower built?"
+
+    firm = answer(asked(question, texts=(TOWER,), score=0.8), embedder)
+    unsure = answer(asked(question, texts=(TOWER,), score=0.3), embedder)
+
+    assert firm.startswith("Quoted from document-1.md:")
+    assert unsure.startswith("Nothing that was found clearly answers this.")
+    assert quotes(firm) == quotes(unsure)
 
 
 @pytest.mark.parametrize("texts", [(), ("",), ("\n\n",)])
