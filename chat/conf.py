@@ -4,13 +4,14 @@ Dotted paths keep this room below the ones it loads from.
 """
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import connection
 from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
+    from chat.events.transcript import Exchange
     from chat.providers.base import ChatModel, Embedder
     from chat.providers.rerank import RerankEndpoint
     from chat.retrieval.base import SearchBackend
@@ -67,3 +68,8 @@ def search_backend() -> "SearchBackend":
         "postgresql": "chat.retrieval.backends.postgres.PostgresSearch",
     }
     return import_string(engines[connection.vendor])()
+
+
+def citations_in(exchange: "Exchange", answer: str) -> "tuple[dict[str, Any], ...]":
+    """What an answer cites, from the events of its turn alone."""
+    return import_string("chat.agent.citations.resolve_in")(exchange, answer)

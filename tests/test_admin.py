@@ -82,6 +82,7 @@ def fill(name: str) -> dict[str, object]:
     rows = [directory, entry, entry.file, index, sync, document, chunk, session, turn, event, key]
     rows += [CreateOnce.objects.create(key=key, name="1", route="POST /files")]
     rows += [Feedback.objects.create(turn=turn, user=key.user, rating="good", comment="Right.")]
+    rows += [session.queued_prompts.create(asked_by=key.user, prompt="And then?")]
     rows += [session.bound_indexes.get(), session.project, session.project.memberships.first()]
     return {type(row).__name__: row for row in rows}
 

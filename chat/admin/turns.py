@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from chat.actions.turns import cancel_turn
-from chat.models import BoundIndex, Feedback, Session, Turn
+from chat.models import BoundIndex, Feedback, QueuedPrompt, Session, Turn
 
 from .base import ReadOnly, do_each
 
@@ -43,6 +43,13 @@ class BoundIndexAdmin(ReadOnly):
     list_display: ClassVar = ["session", "position", "index"]
     list_select_related: ClassVar = ["session", "index"]
     search_fields: ClassVar = ["=session__id", "index__name", "=index__id"]
+
+
+@admin.register(QueuedPrompt)
+class QueuedPromptAdmin(ReadOnly):
+    list_display: ClassVar = ["id", "session", "asked_by", "created_at"]
+    list_select_related: ClassVar = ["session", "asked_by"]
+    search_fields: ClassVar = ["=session__id", "asked_by__username", "prompt"]
 
 
 @admin.register(Feedback)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
 
+from chat.events.transcript import Exchange
 from chat.providers.words import sentences
 
 MARKER = re.compile(r"(?<!\\)\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\](?!\()")
@@ -49,6 +50,17 @@ def resolve(answer: str, shown: Mapping[int, Shown]) -> tuple[dict[str, Any], ..
         for number in claim.numbers
         if number in shown
     )
+
+
+def resolve_in(exchange: Exchange, answer: str) -> tuple[dict[str, Any], ...]:
+    """As ``resolve``, for a turn of which only the events are left."""
+    fields = ("number", "index_id", "file_id", "file_name", "page", "start_char", "end_char")
+    passages = [passage for use in exchange.tool_uses for passage in use.passages]
+    shown = {
+        passage["number"]: Shown(*(passage[name] for name in fields), text=passage["content"])
+        for passage in passages
+    }
+    return resolve(answer, shown)
 
 
 @dataclass(frozen=True, slots=True)

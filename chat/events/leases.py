@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from chat import conf
 from chat.models import Event, Turn
 
 from .transcript import Exchange, fold
@@ -114,7 +115,8 @@ def loose_ends(exchange: Exchange) -> list[AnyEvent]:
     if exchange.open_thinking:
         ends.append(Thinking(exchange.open_thinking))
     if exchange.open_text:
-        ends.append(Text(exchange.open_text))
+        cited = conf.citations_in(exchange, exchange.open_text)
+        ends.append(Text(exchange.open_text, cited))
     return ends
 
 

@@ -231,6 +231,37 @@ def test_settling_keeps_what_was_written_and_makes_it_whole(session):
     assert history[-1].seq > 1_000  # beyond what any follower can have seen unsaved
 
 
+def test_a_settled_answer_keeps_its_citations(session):
+    turn, _ = begin(session, lease_owner="gone", lease_expires_at=timezone.now())
+    passage = {
+        "number": 1,
+        "index_id": "idx-1",
+        "content": "The lamps are green.",
+        "metadata": {"file_name": "rules.md"},
+        "static_fields": {
+            "parsed_directory_file_id": "dfl-1",
+            "page_range_start": None,
+            "chunk_start_char": 10,
+            "chunk_end_char": 30,
+        },
+    }
+    written = [
+        ToolCall("c1", "retrieve", {"query": "lamps"}),
+        ToolResult("c1", "retrieve", {"results": [passage]}),
+        TextDelta("The lamps are green [1]. And"),
+    ]
+    Event.objects.bulk_create(
+        row(session.pk, Stamped(2 + i, turn.pk, timezone.now(), event))
+        for i, event in enumerate(written)
+    )
+
+    (exchange,) = fold(EventLog().history(session.pk)).exchanges
+
+    assert [(one["number"], one["file_name"], one["check"]) for one in exchange.citations] == [
+        (1, "rules.md", "exact")
+    ]
+
+
 def test_two_readers_settle_a_dead_turn_once(session):
     begin(session, lease_owner="gone", lease_expires_at=timezone.now())
 
