@@ -21,7 +21,7 @@ from chat.providers.base import (
 )
 
 from . import citations, prompts
-from .followups import search_text
+from .followups import standalone
 from .tools import TOOLS, Outcome, Toolbox
 
 MAX_ROUNDS = 6  # of the model; in the last it is offered no tools
@@ -59,7 +59,7 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
     begun is whole in the log and every call there has its result.
     """
     toolbox = Toolbox(job.index_names)
-    query = search_text(job.question, job.transcript)
+    query = await standalone(job.question, job.transcript, job.model)
     search = Call("retrieve_0", "retrieve", {"query": query, "index_ids": list(job.index_names)})
     (found,) = await _use(toolbox, [search], log)
     if found.failed:

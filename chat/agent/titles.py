@@ -1,11 +1,8 @@
 """A session's title, from its first prompt."""
 
-import asyncio
-import re
-from contextlib import aclosing
+from chat.providers.base import ChatModel, Message
 
-from chat.errors import ModelError
-from chat.providers.base import ChatModel, Message, TextPart
+from .asides import clean, one_line
 
 MAX_LENGTH = 100
 TITLE_SECONDS = 6.0
@@ -30,20 +27,6 @@ async def from_model(model: ChatModel, prompt: str) -> str | None:
     if not model.writes or len(first_line(prompt)) <= _WORTH_ASKING:
         return None
     messages = [Message("system", _INSTRUCTION), Message("user", prompt[:2_000])]
-    text = ""
-    try:
-        async with asyncio.timeout(TITLE_SECONDS), aclosing(model.stream(messages)) as parts:
-            async for part in parts:
-                if isinstance(part, TextPart):
-                    text += part.text
-                if len(text) > 10 * MAX_LENGTH:
-                    return None
-    except (ModelError, TimeoutError):
-        return None
-    title = clean(text.strip().strip("\"'“”„«»").rstrip("."))
+    title = await one_line(model, messages, TITLE_SECONDS, MAX_LENGTH + 1)
+    title = title.rstrip(".") if title else None
     return title if title and len(title) <= MAX_LENGTH else None
-
-
-def clean(text: str) -> str:
-    """One line, with no Markdown marks at its ends and no control characters."""
-    return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split()).strip("#*_` ")

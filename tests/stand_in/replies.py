@@ -164,13 +164,17 @@ class Script:
         named = Reply.named(str(request.get("model", "")))
         if named and named.when in asked:
             return named
-        return Reply(text=_title(request)) if _wants_title(request) else Reply()
+        if _wants(request, "title"):
+            return Reply(text=_title(request))
+        if _wants(request, "search query"):
+            return Reply(text=str(request["messages"][-1]["content"]).rpartition("question: ")[2])
+        return Reply()
 
 
-def _wants_title(request: dict[str, Any]) -> bool:
+def _wants(request: dict[str, Any], what: str) -> bool:
     messages = request.get("messages") or [{}]
     first = str(messages[0].get("content"))
-    return messages[0].get("role") == "system" and "title" in first.lower() and len(first) < 1500
+    return messages[0].get("role") == "system" and what in first.lower() and len(first) < 1500
 
 
 def _title(request: dict[str, Any]) -> str:
