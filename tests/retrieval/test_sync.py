@@ -11,6 +11,7 @@ from chat import conf
 from chat.actions.indexes import cancel_sync
 from chat.models import Chunk, Document, Index, Sync
 from chat.retrieval import leases
+from chat.retrieval.base import Query
 from chat.retrieval.reading import find
 from chat.retrieval.status import index_status, index_statuses
 from chat.retrieval.sync import run_sync
@@ -220,9 +221,7 @@ def test_changed_vectors_never_meet_old_ones(library):
     vector = conf.embedder().encode(["lamps"])[0]
     library.documents.update(embedder="another")
 
-    from chat.retrieval.base import Query
-
-    Index.objects.filter(pk=library.pk).update(revision=99)
+    conf.search_backend().rebuild()
     candidates = conf.search_backend().rank(Query("lamps", (library.pk,)), vector, 10)
 
     assert candidates

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -24,14 +25,13 @@ def start_worker():
     """``start_worker("--batch")``: a worker process on this test's own database."""
     from django.db import connection
 
-    database = connection.settings_dict["NAME"]
     workers: list[subprocess.Popen] = []
 
     def start(*arguments: str) -> subprocess.Popen:
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "chatsite.settings",
-            "DATABASE_URL": f"sqlite:///{database}",
+            "DATABASE_URL": url_of(connection.settings_dict),
         }
         workers.append(
             subprocess.Popen(
@@ -44,6 +44,12 @@ def start_worker():
     for worker in workers:
         worker.kill()
         worker.wait()
+
+
+def url_of(database: dict[str, Any]) -> str:
+    if database["ENGINE"].endswith("sqlite3"):
+        return f"sqlite:///{database['NAME']}"
+    return f"postgres://postgres:@/{database['NAME']}?host={database['OPTIONS']['host']}"
 
 
 @pytest.fixture
