@@ -6,6 +6,7 @@ A value may also be read from a file: ``NAME_FILE=/run/secrets/name`` stands for
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 import environ
 from csp.constants import NONE, SELF
@@ -48,6 +49,19 @@ def kept_secret(path: Path) -> str:
         finally:
             draft.unlink()
     return path.read_text().strip()
+
+
+def redis_options(url: str) -> dict[str, Any]:
+    """The URL as what ``redis.Redis`` is called with, which takes none."""
+    from redis.connection import parse_url
+
+    options: dict[str, Any] = {**parse_url(url)}
+    kind = getattr(options.pop("connection_class", None), "__name__", "")
+    if kind == "SSLConnection":
+        options["ssl"] = True
+    if "path" in options:
+        options["unix_socket_path"] = options.pop("path")
+    return options
 
 
 # Where this installation keeps what it must not lose ------------------------------------------
@@ -150,7 +164,7 @@ if REDIS_URL:
             "CONFIG": {"hosts": [REDIS_URL]},
         }
     }
-    EVENTSTREAM_REDIS = {"url": REDIS_URL}
+    EVENTSTREAM_REDIS = redis_options(REDIS_URL)
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
