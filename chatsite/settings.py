@@ -78,7 +78,7 @@ CSRF_TRUSTED_ORIGINS = env_words("CSRF_TRUSTED_ORIGINS")
 INSTALLED_APPS = [
     # First: makes runserver an ASGI server. Otherwise only manage.py web pays for loading it.
     *(["daphne"] if DEBUG else []),
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

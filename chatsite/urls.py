@@ -3,6 +3,8 @@ from django.urls import include, path
 
 from chat.web.views import health
 
+admin.autodiscover()
+
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -5,7 +5,7 @@ import signal
 import threading
 from argparse import ArgumentParser
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connection
@@ -22,6 +22,7 @@ ROUNDS = 20.0  # seconds between looks for syncs that nobody works on, or that a
 
 
 class Command(BaseCommand):
+    requires_system_checks: ClassVar = []
     help = "Do background work: syncs. Any number of these may run, on any number of machines."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
