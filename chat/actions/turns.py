@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
+from asgiref.sync import async_to_sync
 from channels.db import database_sync_to_async
 from django.db import transaction
 
 from chat import runs
 from chat.errors import Conflict
+from chat.events.log import log
 from chat.models import Actor, QueuedPrompt, Session, Turn
+from chat.models.threads import in_thread
 from chat.runs import claims
 from chat.runs.claims import Prompt
 
@@ -42,7 +46,7 @@ async def start_turn(
     return await asyncio.shield(asyncio.ensure_future(start()))
 
 
-_claim = database_sync_to_async(claims.claim, thread_sensitive=False)
+_claim = in_thread(claims.claim)
 
 
 async def queue_prompt(
@@ -56,6 +60,7 @@ async def queue_prompt(
     asked.check()
     queued = await _queue(actor, session, asked)
     await runs.start_next(session.pk)  # the turn may have ended meanwhile
+    await log.announce(session.pk)
     return queued
 
 
@@ -65,7 +70,15 @@ _queue = database_sync_to_async(claims.queue, thread_sensitive=False)
 def change_queued(queued: QueuedPrompt, prompt: str) -> bool:
     """Give a waiting prompt other words. False if it has started meanwhile."""
     Prompt(prompt).check()
-    return QueuedPrompt.objects.filter(pk=queued.pk).update(prompt=prompt) == 1
+    changed = QueuedPrompt.objects.filter(pk=queued.pk).update(prompt=prompt) == 1
+    async_to_sync(log.announce)(queued.session_id)
+    return changed
+
+
+def remove_queued(queued: QueuedPrompt) -> None:
+    """Take a waiting prompt back, unless it has started meanwhile."""
+    QueuedPrompt.objects.filter(pk=queued.pk).delete()
+    async_to_sync(log.announce)(queued.session_id)
 
 
 @transaction.atomic
@@ -84,6 +97,7 @@ def choose_branch(session: Session, turn: Turn) -> None:
     while tip in children:
         tip = children[tip]
     Session.objects.filter(pk=session.pk).update(tip=tip)
+    transaction.on_commit(partial(async_to_sync(log.announce), session.pk))
 
 
 async def cancel_turn(session: Session) -> bool:

@@ -32,15 +32,24 @@ async def frames(session_id: str, after: int, until_stop: bool = False) -> Async
     """
     if not until_stop:
         yield sse.PING  # a quiet session, too, answers at once
+    ended = False
     following = cast(AsyncGenerator[list[Stamped]], log.follow(session_id, after=after))
     async with aclosing(following) as batches:
         async for batch in batches:
-            if not batch:
-                yield sse.PING
-            for stamped in batch:
-                yield frame(stamped)
-                if until_stop and isinstance(stamped.event, Stop):
-                    return
+            if until_stop:
+                batch, ended = to_stop(batch)
+            # What came together is written together: each write costs as much as ten frames.
+            yield b"".join(map(frame, batch)) or sse.PING
+            if ended:
+                return
+
+
+def to_stop(batch: list[Stamped]) -> tuple[list[Stamped], bool]:
+    """The events up to the first stop, and whether there is one."""
+    for position, stamped in enumerate(batch, 1):
+        if isinstance(stamped.event, Stop):
+            return batch[:position], True
+    return batch, False
 
 
 def streaming(written: AsyncIterator[bytes]) -> StreamingHttpResponse:

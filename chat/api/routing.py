@@ -1,11 +1,12 @@
 """How an operation gets at its project and its rows."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
+from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -16,7 +17,9 @@ from pydantic import BaseModel, Field, WithJsonSchema
 
 from chat.errors import Forbidden, NotFound
 from chat.models import ORGANIZATION_ID, Actor, Project
+from chat.models.threads import in_thread
 
+from .auth import WaitingKey
 from .errors import DOCUMENTED
 
 Row = TypeVar("Row", bound=Model)
@@ -63,6 +66,8 @@ class ProjectRouter(Router):
         **rest: Any,
     ) -> None:
         success = response if isinstance(response, dict) else {200: response}
+        if iscoroutinefunction(view_func):
+            rest["auth"] = WaitingKey()
         super().add_api_operation(
             path, methods, in_project(view_func), response=success | DOCUMENTED, **rest
         )
@@ -76,7 +81,7 @@ def in_project(view: Callable) -> Callable:
 
     @wraps(view)
     async def waiting(request: Request, scope: Scope, **values: Any) -> Any:
-        request.project = await sync_to_async(project_of)(request.auth, scope)
+        request.project = await _project_of(request.auth, scope)
         return await view(request, **values)
 
     scoped = waiting if iscoroutinefunction(view) else direct
@@ -95,6 +100,9 @@ def project_of(actor: Actor, scope: Scope) -> Project:
     return project
 
 
+_project_of = in_thread(project_of)
+
+
 def find(rows: QuerySet[Row], pk: object) -> Row:
     """The row, or ``NotFound``: worded alike for an id that is unknown, foreign or nonsense."""
     missing = NotFound(f"No such {rows.model._meta.verbose_name}.")
@@ -108,7 +116,7 @@ def find(rows: QuerySet[Row], pk: object) -> Row:
 
 def find_editable(rows: QuerySet[Row], editable: QuerySet[Row], pk: object) -> Row:
     """As ``find``; raises ``Forbidden`` for a row that may be read but not changed."""
-    row = find(rows, pk)
-    if not editable.filter(pk=row.pk).exists():
-        raise Forbidden(f"You may see this {rows.model._meta.verbose_name}, but not change it.")
-    return row
+    with suppress(NotFound):
+        return find(editable, pk)
+    find(rows, pk)
+    raise Forbidden(f"You may see this {rows.model._meta.verbose_name}, but not change it.")

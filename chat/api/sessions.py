@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from asgiref.sync import sync_to_async
 from django.db.models import Case, F, OuterRef, Prefetch, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
@@ -16,6 +15,7 @@ from chat.errors import NotFound, Settled
 from chat.events.log import log
 from chat.events.types import TextDelta, ThinkingDelta, Warning_, to_wire
 from chat.models import BoundIndex, Event, Session, Turn
+from chat.models.threads import in_thread
 
 from .events import frames, streaming
 from .idempotency import idempotent
@@ -219,7 +219,7 @@ def delete_session(request: Request, session_id: str):
 )
 async def stream_message(request: Request, session_id: str, message: NewMessage):
     """The turn goes on when the stream is left; the history has all of it afterwards."""
-    session = await sync_to_async(askable)(request, session_id)
+    session = await _askable(request, session_id)
     turn = await turns.start_turn(
         request.auth,
         session,
@@ -233,7 +233,7 @@ async def stream_message(request: Request, session_id: str, message: NewMessage)
 @router.post("/{session_id}/cancel", response=dict, summary="Stop the running turn")
 async def cancel_turn(request: Request, session_id: str):
     """Ours. What was written so far stays."""
-    session = await sync_to_async(askable)(request, session_id)
+    session = await _askable(request, session_id)
     if not await turns.cancel_turn(session):
         raise Settled("No turn of this session is running.")
     return {}
@@ -271,7 +271,7 @@ class Following(BaseModel):
 )
 async def follow_session(request: Request, session_id: str, query: Query[Following]):
     """Ours. Never ends by itself; a `Last-Event-ID` header wins over `after`."""
-    session = await sync_to_async(readable)(request, session_id)
+    session = await _readable(request, session_id)
     return streaming(frames(session.pk, after=last_seen(request, query.after)))
 
 
@@ -287,6 +287,9 @@ def readable(request: Request, session_id: str) -> Session:
 def askable(request: Request, session_id: str) -> Session:
     rows = Session.objects.visible_to(request.auth).select_related("project")
     return find_editable(rows, Session.objects.askable_by(request.auth), session_id)
+
+
+_readable, _askable = in_thread(readable), in_thread(askable)
 
 
 def owned(request: Request, session_id: str) -> Session:

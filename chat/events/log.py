@@ -11,14 +11,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
-from channels.db import database_sync_to_async
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from chat.models import Event, Session, Turn
+from chat.models.threads import in_thread
 
 from .bell import bell
-from .leases import row, settle_dead, stamped_rows
+from .leases import settle_dead, stamped_rows
 from .types import Event as AnyEvent
 from .types import Stamped, Stop, TextDelta, ThinkingDelta
 from .writer import Ending, Writer
@@ -56,6 +56,22 @@ class Waiters:
                     del self._futures[session_id]
 
 
+async def rings(ring: asyncio.Future[None], seconds: float) -> bool:
+    """Whether it rings within so many seconds. At every event: ``asyncio.wait`` costs five times
+    as much."""
+    timer = asyncio.get_running_loop().call_later(seconds, ring.cancel)
+    try:
+        await ring
+    except asyncio.CancelledError:
+        current = asyncio.current_task()
+        if current and current.cancelling():
+            raise
+        return False
+    finally:
+        timer.cancel()
+    return True
+
+
 class LostTurn(Exception):
     """This process may not write to the turn any more: it was settled, or cannot be saved."""
 
@@ -74,6 +90,7 @@ class TurnLog:
         self._seq = first.seq
         self._gathered: TextDelta | ThinkingDelta | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._saving: asyncio.Future[set[int]] | None = None  # the batch of the last event
 
     def append(self, event: AnyEvent) -> None:
         """Stamp, show and save an event."""
@@ -99,7 +116,7 @@ class TurnLog:
         self._release()
         stamped = self._stamp(stop)
         try:
-            saved = self._log.writer.put(row(self.session_id, stamped), ending)
+            saved = self._log.writer.put(self.session_id, stamped, ending)
             refused = await asyncio.shield(saved)
         finally:
             self.closed = True
@@ -126,8 +143,10 @@ class TurnLog:
 
     def _save(self, event: AnyEvent) -> Stamped:
         stamped = self._stamp(event)
-        saved = self._log.writer.put(row(self.session_id, stamped))
-        saved.add_done_callback(self._on_saved)
+        saving = self._log.writer.put(self.session_id, stamped)
+        if saving is not self._saving:  # one batch may hold many events
+            self._saving = saving
+            saving.add_done_callback(self._on_saved)
         return stamped
 
     def _on_saved(self, saved: asyncio.Future[set[int]]) -> None:
@@ -178,27 +197,36 @@ class EventLog:
             del self._running[turn_log.session_id]
         self.waiters.wake(turn_log.session_id)
 
-    def history(self, session_id: str, after: int = 0) -> list[Stamped]:
-        """Saved events of the current branch after ``after``, in order, without the deltas of
-        ended turns.
+    async def announce(self, session_id: str) -> None:
+        """Let all followers look at the session again: something beside its events has changed."""
+        self.waiters.wake(session_id)
+        await bell.send("new", [session_id])
+
+    def history(self, session_id: str, after: int = 0, before: int | None = None) -> list[Stamped]:
+        """Saved events of the current branch after ``after`` and before ``before``, in order,
+        without the deltas of ended turns.
 
         Synchronous. A turn whose process has died is brought to its end first.
         """
         settle_dead(session_id)
         replaced = Q(type__in=Event.DELTAS) & ~Q(turn__state=Turn.State.RUNNING)
         rows = on_branch(session_id).filter(seq__gt=after).exclude(replaced)
+        if before is not None:
+            rows = rows.filter(seq__lt=before)
         return stamped_rows(rows.order_by("seq"))
 
     async def follow(self, session_id: str, after: int = 0) -> AsyncIterator[list[Stamped]]:
         """Every event after ``after``, in order, once, in batches; for ever.
 
-        An empty batch says that nothing happened for ``SILENCE`` seconds. Deltas of turns that
+        An empty batch says that nothing happened for ``SILENCE`` seconds, or that something beside
+        the events did: see ``announce``. Deltas of turns that
         ended long ago are gone from the log; their whole is there. No database connection is
         held while waiting.
         """
         bell.listen()
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
+        rung = False
         while True:
             turn_log = self._running.get(session_id)
             if turn_log is not None and turn_log.after(after) is not None:
@@ -209,12 +237,14 @@ class EventLog:
                 continue
             with self.waiters.enrolled(session_id) as ring:
                 batch, running = await _read(session_id, after)
-                if not batch:
+                heard = False
+                if not batch and not rung:
                     often = running and not bell.reaches_others
-                    await asyncio.wait({ring}, timeout=POLL_RUNNING if often else POLL_IDLE)
-            if batch or loop.time() - quiet_since >= SILENCE:
+                    heard = await rings(ring, POLL_RUNNING if often else POLL_IDLE)
+            if batch or rung or loop.time() - quiet_since >= SILENCE:
                 after, quiet_since = batch[-1].seq if batch else after, loop.time()
                 yield batch
+            rung = heard
 
     async def _follow_here(self, turn_log: TurnLog, after: int) -> AsyncIterator[list[Stamped]]:
         """From memory, until the turn has ended and all of it was given."""
@@ -228,8 +258,8 @@ class EventLog:
                 return
             else:
                 with self.waiters.enrolled(turn_log.session_id) as ring:
-                    rung, _ = await asyncio.wait({ring}, timeout=SILENCE)
-                if not rung:
+                    await rings(ring, SILENCE)
+                if position == len(turn_log.events) and not turn_log.closed:
                     yield []
 
 
@@ -248,7 +278,7 @@ def _read_rows(session_id: str, after: int) -> tuple[list[Stamped], bool]:
     return batch, not batch and Turn.objects.running().filter(session=session_id).exists()
 
 
-_read = database_sync_to_async(_read_rows, thread_sensitive=False)
+_read = in_thread(_read_rows)
 
 log = EventLog()
 bell.on("new", lambda session_ids: log.waiters.wake(*session_ids))

@@ -1,9 +1,10 @@
 """Group commit: what all runs of this process have pending goes into one transaction."""
 
 import asyncio
+import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,13 +14,16 @@ from django.db import (
     DataError,
     IntegrityError,
     close_old_connections,
+    connection,
     connections,
     transaction,
 )
 
-from chat.models import Event, Session, Turn
+from chat.models import Session, Turn
 
 from .leases import process_name
+from .types import Event as AnyEvent
+from .types import Stamped, Stop, to_payload
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +43,16 @@ class Ending:
 class _Batch:
     """What one transaction will save."""
 
-    rows: list[Event] = field(default_factory=list)
+    events: list[tuple[str, Stamped]] = field(default_factory=list)  # with their sessions
     endings: dict[int, Ending] = field(default_factory=dict)
     saved: asyncio.Future[set[int]] | None = None  # resolves to the turns that were refused
 
     def only(self, turn: int) -> "_Batch":
-        return _Batch([event for event in self.rows if event.turn_id == turn], self.endings)
+        return _Batch([pair for pair in self.events if pair[1].turn == turn], self.endings)
+
+    @property
+    def turns(self) -> set[int]:
+        return {stamped.turn for _, stamped in self.events}
 
 
 class Writer:
@@ -64,15 +72,17 @@ class Writer:
             await self._task
         await asyncio.get_running_loop().run_in_executor(self._thread, connections.close_all)
 
-    def put(self, event: Event, ending: Ending | None = None) -> asyncio.Future[set[int]]:
+    def put(
+        self, session_id: str, stamped: Stamped, ending: Ending | None = None
+    ) -> asyncio.Future[set[int]]:
         """Save this soon. The future gives the turns of its batch that were refused."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # commands and tests run one loop after another
             self._loop, self._hurry, self._task, self._batch = loop, asyncio.Event(), None, _Batch()
         batch = self._batch
-        batch.rows.append(event)
+        batch.events.append((session_id, stamped))
         if ending:
-            batch.endings[event.turn_id] = ending
+            batch.endings[stamped.turn] = ending
         if batch.saved is None:
             batch.saved = loop.create_future()
         if ending:
@@ -83,7 +93,7 @@ class Writer:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._batch.rows:
+        while self._batch.events:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), COMMIT_EVERY)
             self._hurry.clear()
@@ -91,7 +101,7 @@ class Writer:
             refused = await loop.run_in_executor(self._thread, _save_patiently, batch)
             if batch.saved and not batch.saved.done():
                 batch.saved.set_result(refused)
-            self._on_commit(list({event.session_id for event in batch.rows}))
+            self._on_commit(list({session_id for session_id, _ in batch.events}))
 
 
 def _save_patiently(batch: _Batch) -> set[int]:
@@ -102,24 +112,24 @@ def _save_patiently(batch: _Batch) -> set[int]:
         try:
             return _save(batch)
         except (IntegrityError, DataError):
-            logger.exception("events refused by the database rows=%d", len(batch.rows))
-            turns = {event.turn_id for event in batch.rows}
+            logger.exception("events refused by the database rows=%d", len(batch.events))
+            turns = batch.turns
             if len(turns) == 1:
                 return turns
             # One turn's bad row must not cost the others theirs.
             return set().union(*(_save_patiently(batch.only(turn)) for turn in turns))
         except DatabaseError:
-            logger.exception("events not saved yet rows=%d", len(batch.rows))
+            logger.exception("events not saved yet rows=%d", len(batch.events))
             close_old_connections()
             if time.monotonic() > deadline:
-                return {event.turn_id for event in batch.rows}
+                return batch.turns
         time.sleep(pause)
         pause = min(pause * 2, 2.0)
 
 
 def _save(batch: _Batch) -> set[int]:
     """One transaction. Turns this process no longer holds are left out and answered."""
-    turns = {event.turn_id for event in batch.rows}
+    turns = batch.turns
     with transaction.atomic():
         held = set(
             Turn.objects.select_for_update()
@@ -127,25 +137,51 @@ def _save(batch: _Batch) -> set[int]:
             .filter(pk__in=turns, lease_owner=process_name())
             .values_list("pk", flat=True)
         )
-        Event.objects.bulk_create([event for event in batch.rows if event.turn_id in held])
-        for event in batch.rows:
-            if event.turn_id in held and event.type == Event.Type.STOP:
-                _end_turn(event, batch.endings[event.turn_id])
+        kept = [
+            (session_id, stamped) for session_id, stamped in batch.events if stamped.turn in held
+        ]
+        _insert(kept)
+        for session_id, stamped in kept:
+            if isinstance(stamped.event, Stop):
+                _end_turn(session_id, stamped, stamped.event, batch.endings[stamped.turn])
     return turns - held
 
 
-def _end_turn(stop: Event, ending: Ending) -> None:
-    usage = stop.payload["usage"]
-    Turn.objects.filter(pk=stop.turn_id).update(
+def _insert(events: Sequence[tuple[str, Stamped]]) -> None:
+    """What ``bulk_create`` does, in a fifth of its time: most of what is ever written is here."""
+    adapted = connection.ops.adapt_datetimefield_value
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _INSERT,
+            [
+                (session, one.turn, one.seq, one.event.type, _as_json(one.event), adapted(one.at))
+                for session, one in events
+            ],
+        )
+
+
+_INSERT = (
+    "INSERT INTO chat_event (session_id, turn_id, seq, type, payload, created_at)"
+    " VALUES (%s, %s, %s, %s, %s, %s)"
+)
+
+
+def _as_json(event: AnyEvent) -> str:
+    return json.dumps(to_payload(event))
+
+
+def _end_turn(session_id: str, stamped: Stamped, stop: Stop, ending: Ending) -> None:
+    usage = stop.usage
+    Turn.objects.filter(pk=stamped.turn).update(
         state=ending.state,
         rounds=usage["turns"],
         first_text_ms=ending.first_text_ms,
-        finished_at=stop.created_at,
+        finished_at=stamped.at,
         duration_ms=int(usage["duration_ms"]),
         input_tokens=usage["total_input_tokens"],
         output_tokens=usage["total_output_tokens"],
-        skipped_index_ids=stop.payload["skipped_index_ids"] or [],
-        error=stop.payload["error"] or "",
+        skipped_index_ids=list(stop.skipped_index_ids or ()),
+        error=stop.error or "",
         lease_expires_at=None,
     )
-    Session.objects.filter(pk=stop.session_id).update(last_used_at=stop.created_at)
+    Session.objects.filter(pk=session_id).update(last_used_at=stamped.at)

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextvars import Context
+from typing import cast
 
 from asgiref.sync import async_to_sync
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError
 
@@ -18,9 +18,10 @@ from chat.events.bell import bell
 from chat.events.leases import INTERRUPTED, process_name
 from chat.events.log import LostTurn, TurnLog, log
 from chat.events.transcript import fold
-from chat.events.types import Stamped, Stop, Warning_
+from chat.events.types import Stamped, Stop, UserInput, Warning_
 from chat.events.writer import Ending
 from chat.models import Actor, Index, Session, Turn
+from chat.models.threads import in_thread
 
 from .claims import claim_queued
 
@@ -50,8 +51,9 @@ def launch(actor: Actor, turn: Turn, first: Stamped) -> None:
     _loop = asyncio.get_running_loop()
     bell.listen()
     turn_log = log.open(turn, first)
+    question = cast(UserInput, first.event).content
     # An empty context: the request's own must not keep its thread and connection.
-    task = _loop.create_task(_run(actor, turn, turn_log), context=Context())
+    task = _loop.create_task(_run(actor, turn, question, turn_log), context=Context())
     _tasks[turn.pk] = task
     task.add_done_callback(lambda _: _tasks.pop(turn.pk, None))
     if _keeper is None or _keeper.done():
@@ -64,7 +66,7 @@ async def start_next(session_id: str) -> None:
         launch(*claimed)
 
 
-_claim_queued = database_sync_to_async(claim_queued, thread_sensitive=False)
+_claim_queued = in_thread(claim_queued)
 
 
 def request_stop(turn: Turn) -> None:
@@ -96,14 +98,14 @@ async def drain(seconds: float) -> None:
     await log.writer.drain()
 
 
-async def _run(actor: Actor, turn: Turn, turn_log: TurnLog) -> None:
+async def _run(actor: Actor, turn: Turn, question: str, turn_log: TurnLog) -> None:
     started = asyncio.get_running_loop().time()
     tally = Tally()
     state, error = Turn.State.DONE, None
     skipped: tuple[str, ...] = ()
     try:
         async with asyncio.timeout(TURN_SECONDS):
-            job, warnings = await _prepare(actor, turn)
+            job, warnings = await _prepare(actor, turn, question)
             skipped = tuple(warnings)
             for sentence in warnings.values():
                 turn_log.append(Warning_(sentence))
@@ -153,21 +155,26 @@ async def _run(actor: Actor, turn: Turn, turn_log: TurnLog) -> None:
     )
 
 
-def _read_job(actor: Actor, turn: Turn) -> tuple[Job, dict[str, str]]:
+_INDEX_FIELDS = ("pk", "name", "last_synced_at")
+
+
+def _read_job(actor: Actor, turn: Turn, question: str) -> tuple[Job, dict[str, str]]:
     """The job, and by id a sentence on each index that was asked for but cannot be searched."""
-    earlier = [stamped for stamped in log.history(turn.session_id) if stamped.turn != turn.pk]
-    asked = Index.objects.visible_to(actor).queryable().filter(pk__in=turn.index_ids)
-    names = dict(asked.values_list("pk", "name"))
-    known = dict(Index.objects.visible_to(actor).values_list("pk", "name"))
+    earlier: list[Stamped] = []
+    if turn.parent_id:
+        earlier = [one for one in log.history(turn.session_id) if one.turn != turn.pk]
+    asked = Index.objects.visible_to(actor).filter(pk__in=turn.index_ids)
+    known = {pk: (name, synced) for pk, name, synced in asked.values_list(*_INDEX_FIELDS)}
+    names = {pk: name for pk, (name, synced) in known.items() if synced}
     warnings = {
-        index_id: f"The index “{known[index_id]}” was skipped: its first sync is not done yet."
+        index_id: f"The index “{known[index_id][0]}” was skipped: its first sync is not done yet."
         if index_id in known
         else f"The index {index_id} was skipped: it was deleted, or you may not use it any more."
         for index_id in turn.index_ids
         if index_id not in names
     }
     job = Job(
-        question=turn.events.get(seq=turn.seq).payload["content"],
+        question=question,
         transcript=fold(earlier),
         index_names={pk: names[pk] for pk in turn.index_ids if pk in names},
         model=conf.chat_model(turn.model),
@@ -176,7 +183,7 @@ def _read_job(actor: Actor, turn: Turn) -> tuple[Job, dict[str, str]]:
     return job, warnings
 
 
-_prepare = database_sync_to_async(_read_job, thread_sensitive=False)
+_prepare = in_thread(_read_job)
 
 
 async def _entitle(job: Job, turn: Turn) -> None:
@@ -205,4 +212,4 @@ def _renew_leases() -> list[int]:
     return list(mine.filter(cancel_requested=True).values_list("pk", flat=True))
 
 
-_renew = database_sync_to_async(_renew_leases, thread_sensitive=False)
+_renew = in_thread(_renew_leases)

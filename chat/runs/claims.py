@@ -52,8 +52,7 @@ def claim(actor: Actor, session: Session, prompt: Prompt) -> tuple[Turn, Stamped
     """
     session = lock(session)
     named = indexes_of(actor, session, prompt.index_ids)
-    settle_dead(session.pk)
-    if session.turns.running().exists():
+    if session.turns.running().exists() and not settle_dead(session.pk):
         raise Conflict(BUSY)
     return _begin(actor, session, prompt, named)
 
@@ -64,6 +63,8 @@ def claim_queued(session_id: str) -> tuple[Actor, Turn, Stamped] | None:
 
     A prompt whose author may not ask here any more is dropped.
     """
+    if not QueuedPrompt.objects.filter(session=session_id).exists():
+        return None
     session = Session.objects.select_for_update().live().filter(pk=session_id).first()
     if session is None or session.turns.running().exists():
         return None

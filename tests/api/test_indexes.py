@@ -21,6 +21,7 @@ def test_a_new_index_is_pending_its_first_sync_under_way(api: Caller):
     assert expanded["sync_in_progress"] is True
 
 
+@pytest.mark.django_db(transaction=True)  # the key is looked up in another thread
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -127,6 +128,7 @@ def test_a_senseless_search_is_422(api: Caller, wrong: dict):
     assert api.post("/retrieval/retrieve", body).status_code == 422
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("path", "body"),
     [

@@ -1,0 +1,97 @@
+"""Django's own middleware, spared the threads it does not need.
+
+Under ASGI Django does every ``process_request`` and ``process_response`` in a thread of the
+request's, in case it blocks: fifteen changes of thread that look at headers, longer than all else a
+short request does. Here they are done where they are, and only what must wait for the database
+is moved. WhiteNoise knows no ASGI at all: as a middleware it would put the whole request into a
+thread.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from csp.middleware import CSPMiddleware
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.common import CommonMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.locale import LocaleMiddleware
+from django.middleware.security import SecurityMiddleware
+from django.utils.decorators import sync_and_async_middleware
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+
+class OnLoop:
+    """Mixed into a ``MiddlewareMixin`` whose steps do not block."""
+
+    async def __acall__(self: Any, request: HttpRequest) -> HttpResponseBase:
+        response = None
+        if hasattr(self, "process_request"):
+            response = self.process_request(request)
+        response = response or await self.get_response(request)
+        if not hasattr(self, "process_response"):
+            return response
+        if self.must_wait(request):
+            return await sync_to_async(self.process_response)(request, response)
+        return self.process_response(request, response)
+
+    def must_wait(self, request: HttpRequest) -> bool:
+        """Whether this request's ``process_response`` reads or writes the database."""
+        return False
+
+
+class Security(OnLoop, SecurityMiddleware): ...
+
+
+class ContentSecurityPolicy(OnLoop, CSPMiddleware): ...
+
+
+class Locale(OnLoop, LocaleMiddleware): ...
+
+
+class Common(OnLoop, CommonMiddleware): ...
+
+
+class Csrf(OnLoop, CsrfViewMiddleware): ...
+
+
+class Authentication(OnLoop, AuthenticationMiddleware): ...
+
+
+class XFrameOptions(OnLoop, XFrameOptionsMiddleware): ...
+
+
+class BrowserSession(OnLoop, SessionMiddleware):
+    def must_wait(self, request: HttpRequest) -> bool:
+        session = cast(Any, request).session
+        return session.accessed or session.modified
+
+
+class Messages(OnLoop, MessageMiddleware):
+    def must_wait(self, request: HttpRequest) -> bool:
+        messages = cast(Any, request)._messages
+        return messages.used or messages.added_new
+
+
+@sync_and_async_middleware
+def static_files(get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable]):
+    """WhiteNoise, asked for what lies under ``STATIC_URL`` and for nothing else."""
+    files = cast(Any, WhiteNoiseMiddleware)(lambda request: None)
+
+    async def waiting(request: HttpRequest) -> HttpResponseBase:
+        found = None
+        if request.path_info.startswith(settings.STATIC_URL):
+            found = await sync_to_async(files)(request)
+        return found or await cast(Awaitable[HttpResponseBase], get_response(request))
+
+    def direct(request: HttpRequest) -> HttpResponseBase:
+        found = request.path_info.startswith(settings.STATIC_URL) and files(request)
+        return found or cast(HttpResponseBase, get_response(request))
+
+    return waiting if iscoroutinefunction(get_response) else direct
