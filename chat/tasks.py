@@ -1,20 +1,25 @@
 """What workers do. Ids in, one call out; each task may be run again at any time."""
 
-from contextlib import suppress
+import time
 from datetime import timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django_tasks import TaskResultStatus, task
+from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult
 
 from chat.events.leases import is_dead
 from chat.models import DirectoryFile, Index, Sync
 from chat.retrieval.leases import workable
+from chat.retrieval.purge import is_purge_due, purge_some
 from chat.retrieval.sync import run_sync
 
 DAY = timedelta(days=1)
+AGAIN_AFTER = timedelta(seconds=2)
+PURGED_AT_ONCE = 5.0  # seconds; then whatever else is in the queue has its turn
 
 
 @task()
@@ -22,6 +27,55 @@ def sync_index(sync_id: int) -> None:
     """Make an index equal to its directory."""
     if not run_sync(sync_id):
         sync_index.enqueue(sync_id)
+
+
+@task()
+def sync_again(index_id: str) -> None:
+    """Sync an index once the sync that is under way has ended."""
+    index = Index.objects.live().filter(pk=index_id).first()
+    if index is not None and not _start_sync(index):
+        sync_again.using(run_after=timezone.now() + AGAIN_AFTER).enqueue(index_id)
+
+
+def queue_sync_again(index_id: str) -> None:
+    """See to it that one more sync follows the one under way, however often it is asked for."""
+    if not _waiting(sync_again, index_id).exists():
+        sync_again.enqueue(index_id)
+
+
+def drop_sync_again(index_id: str) -> None:
+    _waiting(sync_again, index_id).delete()
+
+
+@task()
+def purge() -> None:
+    """Forget for good what was deleted. Goes on where it was, or another, left it."""
+    until = time.monotonic() + PURGED_AT_ONCE
+    while purge_some():
+        if time.monotonic() > until:
+            purge.enqueue()
+            return
+
+
+def queue_purge() -> None:
+    if is_purge_due() and not _waiting(purge).exists():
+        purge.enqueue()
+
+
+def _waiting(task: Task, *arguments: Any) -> QuerySet[DBTaskResult]:
+    """Tasks in the queue that no worker has taken; with these arguments, if any are given."""
+    tasks = DBTaskResult.objects.filter(task_path=task.module_path, status=TaskResultStatus.READY)
+    return tasks.filter(args_kwargs__args=list(arguments)) if arguments else tasks
+
+
+def _start_sync(index: Index) -> bool:
+    """False if one is under way."""
+    try:
+        with transaction.atomic():
+            sync_index.enqueue(index.syncs.create().pk)
+    except IntegrityError:
+        return False
+    return True
 
 
 def recover() -> int:
@@ -32,10 +86,8 @@ def recover() -> int:
     _bury_dead_tasks()
     # Those being run do not count: if the sync's lease has run out, theirs is a worker that hangs.
     # Should one begin this very moment, the sync's second task will find nothing to do.
-    waiting = DBTaskResult.objects.filter(
-        task_path=sync_index.module_path, status=TaskResultStatus.READY
-    )
-    held = {call["args"][0] for call in waiting.values_list("args_kwargs", flat=True)}
+    waiting = _waiting(sync_index).values_list("args_kwargs", flat=True)
+    held = {call["args"][0] for call in waiting}
     orphans = [pk for pk in workable().values_list("pk", flat=True) if pk not in held]
     for sync_id in orphans:
         sync_index.enqueue(sync_id)
@@ -57,12 +109,7 @@ def _bury_dead_tasks() -> None:
 
 def queue_due_syncs() -> int:
     """Start the syncs that are due by their indexes' frequency; answers how many."""
-    started = 0
-    for index in _due():
-        with suppress(IntegrityError), transaction.atomic():  # one may have begun meanwhile
-            sync_index.enqueue(index.syncs.create().pk)
-            started += 1
-    return started
+    return sum(_start_sync(index) for index in _due())
 
 
 def _due():

@@ -8,7 +8,7 @@ from django.utils import timezone
 from chat.errors import Conflict, Settled
 from chat.models import Actor, Directory, Index, Sync
 from chat.retrieval.leases import workable
-from chat.tasks import sync_index
+from chat.tasks import drop_sync_again, queue_sync_again, sync_index
 
 from .files import allow_editing
 
@@ -43,11 +43,23 @@ def request_sync(index: Index) -> Sync:
     return sync
 
 
+def request_sync_soon(index: Index) -> None:
+    """Have the index synced now, or once more when the sync under way has ended.
+
+    That one may be past the place where something is new.
+    """
+    try:
+        request_sync(index)
+    except Conflict:
+        queue_sync_again(index.pk)
+
+
 def cancel_sync(index: Index) -> None:
     """Stop the sync: at once when nobody works on it, else after the file at hand.
 
-    Raises ``Settled`` when none is under way.
+    Nor does another follow it. Raises ``Settled`` when none is under way.
     """
+    drop_sync_again(index.pk)
     idle = workable().filter(index=index)
     if idle.update(state=Sync.State.CANCELLED, finished_at=timezone.now()):
         return

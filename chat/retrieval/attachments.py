@@ -42,6 +42,11 @@ def attachment(file: File, name: str) -> Attachment | None:
         return None
 
 
+def forget_attachments(file: File) -> None:
+    for one in attachments(file):
+        default_storage.delete(path_of(file, one.name))
+
+
 def _attachment(file: File, name: str) -> Attachment:
     path = path_of(file, name)
     return Attachment(name, default_storage.size(path), default_storage.get_modified_time(path))

@@ -13,23 +13,23 @@ from django_tasks_db.management.commands import db_worker
 
 from chat.events.leases import process_name
 from chat.retrieval.leases import stopping
-from chat.tasks import queue_due_syncs, recover
+from chat.tasks import queue_due_syncs, queue_purge, recover
 
 logger = logging.getLogger(__name__)
 
 POLL = 0.5  # seconds between looks into an empty queue
-ROUNDS = 20.0  # seconds between looks for syncs that nobody works on, or that are due
+ROUNDS = 20.0  # seconds between looks for work that is due, or that nobody does
 
 
 class Command(BaseCommand):
     requires_system_checks: ClassVar = []
-    help = "Do background work: syncs. Any number of these may run, on any number of machines."
+    help = "Do background work: syncs, mostly. Any number may run, on any number of machines."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--batch", action="store_true", help="End when nothing is left to do.")
 
     def handle(self, *, batch: bool, **options: Any) -> None:
-        _look_after_syncs()
+        _look_after_work()
         rounds = threading.Thread(target=_make_rounds, name="rounds", daemon=True)
         rounds.start()
         worker = Worker(
@@ -66,14 +66,15 @@ def _make_rounds() -> None:
     try:
         while not stopping.wait(ROUNDS):
             close_old_connections()
-            _look_after_syncs()
+            _look_after_work()
     finally:
         connection.close()
 
 
-def _look_after_syncs() -> None:
+def _look_after_work() -> None:
     try:
         if count := recover() + queue_due_syncs():
             logger.info("syncs queued count=%d", count)
+        queue_purge()
     except Exception:
-        logger.exception("looking after syncs failed")
+        logger.exception("looking after the work failed")

@@ -16,8 +16,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from chat.actions.directories import create_directory, remove_file, update_file, upload_file
 from chat.actions.files import store_file
-from chat.actions.indexes import cancel_sync, create_index, delete_index, request_sync
-from chat.errors import CarrelError, Conflict, Settled
+from chat.actions.indexes import cancel_sync, create_index, delete_index, request_sync_soon
+from chat.errors import CarrelError, Settled
 from chat.models import (
     Actor,
     Directory,
@@ -88,7 +88,7 @@ def upload(request: HttpRequest, index_id: str) -> HttpResponse:
     if taken:
         words = ngettext("%(n)d file was added.", "%(n)d files were added.", taken)
         messages.success(request, words % {"n": taken})
-        _sync_soon(row)
+        request_sync_soon(row)
     return redirect("index", row.pk)
 
 
@@ -96,7 +96,7 @@ def upload(request: HttpRequest, index_id: str) -> HttpResponse:
 @require_POST
 def sync(request: HttpRequest, index_id: str) -> HttpResponse:
     _actor, row = _editable(request, index_id)
-    _sync_soon(row)
+    request_sync_soon(row)
     return redirect("index", row.pk)
 
 
@@ -142,7 +142,7 @@ def remove(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
     entry = get_object_or_404(DirectoryFile.objects.live(), directory=row.directory, pk=file_id)
     remove_file(entry)
     messages.success(request, _("“%(name)s” was removed.") % {"name": entry.display_name})
-    _sync_soon(row)
+    request_sync_soon(row)
     return redirect("index", row.pk)
 
 
@@ -219,9 +219,3 @@ def _file_or_replace(actor: Actor, directory: Directory, upload: UploadedFile) -
         upload_file(actor, directory, name, upload)
     else:
         update_file(entry, file=store_file(actor, directory.project, name, upload))
-
-
-def _sync_soon(row: Index) -> None:
-    """Start a sync unless one is under way."""
-    with suppress(Conflict):
-        request_sync(row)
