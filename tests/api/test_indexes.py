@@ -21,7 +21,6 @@ def test_a_new_index_is_pending_its_first_sync_under_way(api: Caller):
     assert expanded["sync_in_progress"] is True
 
 
-@pytest.mark.django_db(transaction=True)  # the key is looked up in another thread
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -109,6 +108,7 @@ def test_a_list_costs_the_same_however_long(api: Caller, count: int, django_asse
         api.get("/indexes")
 
 
+@pytest.mark.django_db(transaction=True)  # the key is looked up in another thread
 @pytest.mark.parametrize(
     "wrong",
     [
