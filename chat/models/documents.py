@@ -58,6 +58,12 @@ class Document(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def pages(self) -> list[str]:
+        """The text of each page; all of it as one for a document without pages."""
+        starts = self.page_starts or [0]
+        ends = [*starts[1:], len(self.text)]
+        return [self.text[start:end] for start, end in zip(starts, ends, strict=True)]
+
     def page_at(self, offset: int) -> int | None:
         """The page, from 1, on which a character stands; None for a document without pages."""
         return bisect_right(self.page_starts, offset) or None

@@ -4,15 +4,17 @@ Kept by storage under the file they were made from, by the name the wire knows t
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from chat.models import File
 
 KINDS = ("screenshots", "items")
+SUFFIX = {"screenshots": "jpg", "items": "json"}
 NAME = re.compile(r"(?:screenshots/page_[1-9]\d{0,6}\.jpg|items/page_[1-9]\d{0,6}\.json)")
 
 
@@ -40,6 +42,23 @@ def attachment(file: File, name: str) -> Attachment | None:
         return _attachment(file, name)
     except (ValueError, FileNotFoundError):
         return None
+
+
+def save_attachment(file: File, name: str, content: bytes) -> None:
+    """Keep it, in place of one of the same name."""
+    path = path_of(file, name)
+    default_storage.delete(path)
+    default_storage.save(path, ContentFile(content))
+
+
+def count_attachments(file: File, kind: str) -> int:
+    return sum(1 for _ in _names(file, kind))
+
+
+def names_between(kinds: Iterable[str], first: int | None, last: int | None) -> list[str]:
+    """The attachments of those pages; of the only one where a file has none."""
+    pages = range(first or 1, (last or first or 1) + 1)
+    return [f"{kind}/page_{page}.{SUFFIX[kind]}" for kind in kinds for page in pages]
 
 
 def forget_attachments(file: File) -> None:

@@ -61,6 +61,7 @@ class Passage:
     page_start: int | None
     page_end: int | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    attachments: tuple[str, ...] = ()  # names of what a sync kept of its pages
 
 
 @dataclass(frozen=True, slots=True)

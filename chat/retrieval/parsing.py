@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from chat.errors import UnreadableFile
+from chat.retrieval.pictures import draw
 from chat.retrieval.readers import Reading, read
 
 _HEADER = 8  # bytes of a message's length, before it
@@ -45,21 +47,41 @@ class Parser:
 
     def read(self, content: IO[bytes], size: int, name: str) -> Reading:
         """Read a file of that many bytes. Raises ``UnreadableFile`` with a sentence why not."""
+        with self._asked("read", content, size, name) as answers:
+            answer = json.loads(_receive(answers))
+        if "error" in answer:
+            raise UnreadableFile(answer["error"])
+        return Reading(**answer | {"page_starts": tuple(answer["page_starts"])})
+
+    def pictures(
+        self, content: IO[bytes], size: int, name: str, save: Callable[[int, bytes], object]
+    ) -> None:
+        """Have each page of a PDF saved as a JPEG; pages count from 1. Raises as ``read``."""
+        with self._asked("draw", content, size, name) as answers:
+            page = 0
+            while picture := _receive(answers):
+                page += 1
+                save(page, picture)
+
+    @contextmanager
+    def _asked(self, what: str, content: IO[bytes], size: int, name: str) -> Iterator[IO[bytes]]:
         child = self._child = self._child or self._spawn()
+        assert child.stdout is not None  # noqa: S101
         self._timed_out = False
         clock = threading.Timer(self._timeout, self._give_up, [child])
         clock.start()
         try:
-            answer = self._ask(child, content, size, name)
+            self._ask(child, what, content, size, name)
+            yield child.stdout
         except (BrokenPipeError, EOFError) as error:
             reason = self._cause_of_death(child)
             self.close()
             raise UnreadableFile(reason) from error
+        except BaseException:
+            self.close()  # in the middle of its answer, it is of no use any more
+            raise
         finally:
             clock.cancel()
-        if "error" in answer:
-            raise UnreadableFile(answer["error"])
-        return Reading(**answer | {"page_starts": tuple(answer["page_starts"])})
 
     def stop(self) -> None:
         """Break off the reading at hand, from any thread: it ends as an unreadable file does."""
@@ -91,13 +113,15 @@ class Parser:
             env={"PATH": os.defpath, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2"},
         )
 
-    def _ask(self, child: subprocess.Popen[bytes], content: IO[bytes], size: int, name: str):
-        assert child.stdin is not None and child.stdout is not None  # noqa: S101
-        encoded = name.encode("utf-8", "replace")
-        child.stdin.write(len(encoded).to_bytes(_HEADER) + encoded + size.to_bytes(_HEADER))
+    def _ask(
+        self, child: subprocess.Popen[bytes], what: str, content: IO[bytes], size: int, name: str
+    ) -> None:
+        assert child.stdin is not None  # noqa: S101
+        for word in (what.encode(), name.encode("utf-8", "replace")):
+            child.stdin.write(len(word).to_bytes(_HEADER) + word)
+        child.stdin.write(size.to_bytes(_HEADER))
         shutil.copyfileobj(content, child.stdin, 1 << 20)
         child.stdin.flush()
-        return json.loads(_receive(child.stdout))
 
     def _give_up(self, child: subprocess.Popen[bytes]) -> None:
         self._timed_out = True
@@ -141,13 +165,22 @@ def serve(memory_mb: int) -> None:
     _limit_memory(memory_mb)
     while True:
         try:
+            what = _receive(sys.stdin.buffer)
             name = _receive(sys.stdin.buffer).decode()
             data = _receive(sys.stdin.buffer)
         except EOFError:
             return
-        answer = json.dumps(_answer(data, name, memory_mb)).encode()
-        answers.write(len(answer).to_bytes(_HEADER) + answer)
-        answers.flush()
+        if what == b"draw":
+            for picture in draw(data):
+                _send(answers, picture)
+            _send(answers, b"")
+        else:
+            _send(answers, json.dumps(_answer(data, name, memory_mb)).encode())
+
+
+def _send(answers: IO[bytes], message: bytes) -> None:
+    answers.write(len(message).to_bytes(_HEADER) + message)
+    answers.flush()
 
 
 def _answer(data: bytes, name: str, memory_mb: int) -> dict[str, object]:

@@ -26,6 +26,7 @@ from chat.providers.embedded import StaticEmbedder
 from chat.providers.rerank import RerankEndpoint
 from chat.providers.words import content_stems, terms
 
+from .attachments import KINDS, names_between
 from .base import Candidate, Passage, Query
 from .rerank import TOTAL_WEIGHT, Floats, Reranker, weigh
 
@@ -224,9 +225,10 @@ def _passages(query: Query, ranked: Sequence[_Ranked]) -> list[Passage]:
     chunks = (
         Chunk.objects.filter(pk__in=[one.chunk_id for one in ranked], index__in=query.index_ids)
         .filter(document__state=Document.State.READY)
-        .select_related("document")
+        .select_related("document", "index")
         .only(
             *_CHUNK_FIELDS,
+            *("index__store_screenshots", "index__store_items"),
             *(f"document__{name}" for name in ("directory_file_id", "name", "title", "metadata")),
         )
         .in_bulk()
@@ -254,4 +256,12 @@ def _passage(chunk: Chunk, ranked: _Ranked) -> Passage:
         page_start=chunk.page_start,
         page_end=chunk.page_end,
         metadata=document.metadata,
+        attachments=tuple(names_between(_kinds(chunk), chunk.page_start, chunk.page_end)),
     )
+
+
+def _kinds(chunk: Chunk) -> list[str]:
+    """What the index keeps beside such a document; only PDFs have their pages drawn."""
+    drawn = chunk.index.store_screenshots and chunk.document.name.lower().endswith(".pdf")
+    kept = {"screenshots": drawn, "items": chunk.index.store_items}
+    return [kind for kind in KINDS if kept[kind]]

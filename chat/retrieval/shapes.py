@@ -20,6 +20,13 @@ def passage_json(passage: Passage, content: str | None = None) -> dict[str, Any]
             "chunk_token_count": passage.token_count,
             "page_range_start": passage.page_start,
             "page_range_end": passage.page_end,
-            "attachments": [],
+            "attachments": [
+                {
+                    "attachment_name": name,
+                    "source_id": passage.file_id,
+                    "type": "items" if name.startswith("items/") else "screenshot",
+                }
+                for name in passage.attachments
+            ],
         },
     }

@@ -6,6 +6,7 @@ crash, a later run goes on from there.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -19,6 +20,8 @@ from chat import conf
 from chat.errors import ModelBusy, ModelError, ModelTimeout, ModelUnreachable, UnreadableFile
 from chat.models import Chunk, DirectoryFile, Document, Index, Sync
 
+from .attachments import count_attachments, save_attachment
+from .items import items_of
 from .leases import MAX_ATTEMPTS, Cancelled, HandedBack, Lease, Lost
 from .parsing import Parser
 from .readers import VERSION, Reading
@@ -144,6 +147,7 @@ class _Making:
                 self._rename(document, file)
             else:
                 document = self._read(file)
+            self._keep_attachments(file, document)
             self._count(document)
         self._lease.check()
 
@@ -193,6 +197,35 @@ class _Making:
                 return self._parser.read(content, file.file.size, name)
         except FileNotFoundError as error:
             raise UnreadableFile("The original is missing from the storage.") from error
+
+    # Beside the text ------------------------------------------------------------------------------
+
+    def _keep_attachments(self, file: DirectoryFile, document: Document) -> None:
+        """Make what the index asks for, unless it is there: another index may have asked before."""
+        if document.state != Document.State.READY:
+            return
+        if self._index.store_items and not self._has("items", file, document):
+            for page, text in enumerate(document.pages(), start=1):
+                items = json.dumps({"page": page, "items": items_of(text)}, ensure_ascii=False)
+                save_attachment(file.file, f"items/page_{page}.json", items.encode())
+        if self._index.store_screenshots and not self._has("screenshots", file, document):
+            self._draw(file)
+
+    def _has(self, kind: str, file: DirectoryFile, document: Document) -> bool:
+        return count_attachments(file.file, kind) >= max(len(document.page_starts), 1)
+
+    def _draw(self, file: DirectoryFile) -> None:
+        """A picture of each page. A file that cannot be drawn has been read all the same."""
+
+        def save(page: int, picture: bytes) -> None:
+            save_attachment(file.file, f"screenshots/page_{page}.jpg", picture)
+
+        try:
+            with file.file.content.open("rb") as content:
+                self._parser.pictures(content, file.file.size, file.display_name, save)
+        except UnreadableFile as error:
+            self._lease.check()
+            logger.warning("pages not drawn file=%s reason=%s", file.pk, error.message)
 
     # Vectors --------------------------------------------------------------------------------------
 
