@@ -1,106 +1,79 @@
-"""How often the embedded model's quotes hold the answer.
+"""How often the embedded model's quotes hold the answer, and how often it claims one it lacks.
 
-    python -m bench.embedded_answers FOLDER [--questions N]
+    python -m bench.embedded_answers [FOLDER ...] [--questions N]
 
-FOLDER holds ``corpus.jsonl``, ``queries.jsonl``, ``qrels.tsv`` and ``answers.jsonl``. Passages come
-from SQLite's BM25 fused with the bundled embedder. A second run takes away the documents that hold
-the answers, and counts how often the model then says that nothing fits.
+A folder needs an ``answers.jsonl``. Passages come from search as in a turn. Each question is asked
+twice: as it is, and without all documents that share the title of the one that answers it.
 """
 
 import argparse
-import json
+import asyncio
 import re
-import sqlite3
-import time
-from collections.abc import Iterator
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from chat.providers.base import Excerpt, Message
-from chat.providers.embedded import StaticEmbedder
-from chat.providers.extractive import answer
-from chat.providers.words import content_terms
-
-SHOWN = 5  # passages
+from .corpora import carrel, folders, judgements, load, questions, rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--questions", type=int, default=10_000)
     options = parser.parse_args()
-    collection = Collection(options.folder)
-    for name, without_gold in (("with the answer", False), ("without it", True)):
-        print(f"{name}: {collection.run(options.questions, without_gold)}")
+    chosen = options.folders or [one for one in folders() if (one / "answers.jsonl").exists()]
+    for folder in chosen:
+        with carrel():
+            index = load(folder)
+            asked = questions(folder)[: options.questions]
+            print(f"{folder.name}: {len(asked)} questions", flush=True)
+            for name, without in (("with the answer", False), ("without it", True)):
+                print(f"  {name:16} {asyncio.run(run(folder, index.pk, asked, without))}")
 
 
-class Collection:
-    def __init__(self, folder: Path):
-        self.documents = {d["id"]: d for d in _lines(folder / "corpus.jsonl")}
-        self.queries = {q["id"]: q["text"] for q in _lines(folder / "queries.jsonl")}
-        self.answers = {a["id"]: a["answers"] for a in _lines(folder / "answers.jsonl")}
-        rows = (folder / "qrels.tsv").read_text().splitlines()[1:]
-        self.gold = {row.split("\t")[0]: row.split("\t")[1] for row in rows}
-        self.embedder = StaticEmbedder()
-        self.ids = list(self.documents)
-        texts = [f"{d['title']}\n{d['text']}" for d in self.documents.values()]
-        self.vectors = self.embedder.encode(texts)
-        self.db = sqlite3.connect(":memory:")
-        self.db.execute("create virtual table t using fts5(title, text, tokenize='porter')")
-        pairs = [(d["title"], d["text"]) for d in self.documents.values()]
-        self.db.executemany("insert into t values (?, ?)", pairs)
+async def run(folder: Path, index_id: str, asked: Sequence[Any], without: bool) -> str:
+    from chat.providers.base import Message
+    from chat.providers.embedded import StaticEmbedder
+    from chat.providers.extractive import answer
 
-    def run(self, limit: int, without_gold: bool) -> str:
-        hits = held = fitting = sentences = 0
-        seconds = 0.0
-        asked = list(self.queries.items())[:limit]
-        for query_id, text in asked:
-            title = self.documents[self.gold[query_id]]["title"] if without_gold else None
-            excerpts = self.search(text, title)
-            began = time.perf_counter()
-            message = Message("user", text, question=text, excerpts=tuple(excerpts))
-            said = answer([message], self.embedder)
-            seconds += time.perf_counter() - began
-            golds = [_plain(gold) for gold in self.answers[query_id]]
-            hits += any(gold in _plain(said) for gold in golds)
-            held += any(gold in _plain(e.text) for e in excerpts for gold in golds)
-            fitting += not said.startswith("Nothing")
-            sentences += len(said)
-        count = len(asked)
-        return (
-            f"quotes hold it {hits / count:.3f}, passages {held / count:.3f}, "
-            f"called an answer {fitting / count:.3f}, {sentences / count:.0f} characters, "
-            f"{1000 * seconds / count:.1f} ms"
-        )
-
-    def search(self, text: str, without_title: str | None) -> list[Excerpt]:
-        query = " OR ".join(f'"{term}"' for term in dict.fromkeys(content_terms(text)))
-        rows = self.db.execute(
-            "select rowid - 1, -bm25(t, 2.0, 1.0) from t where t match ? order by rank limit 50",
-            (query,),
-        ).fetchall()
-        cosines = self.vectors @ self.embedder.encode([text])[0]
-        top = max((score for _, score in rows), default=1.0)
-        scores = {row: score / top + 0.9 * float(cosines[row]) for row, score in rows}
-        for row in np.argsort(-cosines)[:50].tolist():
-            scores.setdefault(row, 0.9 * float(cosines[row]))
-        found = [self.documents[self.ids[row]] for row in sorted(scores, key=lambda r: -scores[r])]
-        ranked = sorted(scores.values(), reverse=True)
-        kept = [(d, s) for d, s in zip(found, ranked, strict=True) if d["title"] != without_title]
-        return [
-            Excerpt(number, document["title"], document["title"], document["text"], score)
-            for number, (document, score) in enumerate(kept[:SHOWN], 1)
-        ]
+    answers = {
+        one["id"]: list(map(plain, one["answers"])) for one in rows(folder / "answers.jsonl")
+    }
+    titles = {one["id"]: one["title"] for one in rows(folder / "corpus.jsonl")}
+    judged, embedder = judgements(folder), StaticEmbedder()
+    held, claimed, found, length = [], [], [], []
+    for one in asked:
+        title = titles[min(judged[one["id"]])]
+        excerpts = await passages(index_id, one["text"], title if without else None)
+        message = Message("user", one["text"], question=one["text"], excerpts=tuple(excerpts))
+        said = answer([message], embedder)
+        golds = answers[one["id"]]
+        held.append(any(gold in plain(said) for gold in golds))
+        found.append(any(gold in plain(e.text) for e in excerpts for gold in golds))
+        claimed.append(not said.startswith("Nothing"))
+        length.append(len(said))
+    return (
+        f"quotes hold it {statistics.mean(held):.3f}, passages {statistics.mean(found):.3f}, "
+        f"called an answer {statistics.mean(claimed):.3f}, {statistics.mean(length):.0f} characters"
+    )
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open() as file:
-        yield from map(json.loads, file)
+async def passages(index_id: str, text: str, without_title: str | None) -> list[Any]:
+    """Excerpts as a turn would show them."""
+    from chat.providers.base import Excerpt
+    from chat.retrieval.base import Condition, Query
+    from chat.retrieval.search import search
+
+    conditions = (Condition("title", "ne", without_title),) if without_title is not None else ()
+    found = await search(Query(text, (index_id,), conditions=conditions))
+    return [
+        Excerpt(number, one.file_name, one.heading, one.text, one.rerank_score or 0.0)
+        for number, one in enumerate(found, 1)
+    ]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     return re.sub(r"\W+", " ", text.lower())
 
 

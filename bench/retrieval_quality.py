@@ -2,31 +2,28 @@
 
     python -m bench.retrieval_quality [FOLDER ...]
 
-A folder holds ``corpus.jsonl``, ``queries.jsonl`` and ``qrels.tsv``; without one, every folder of
-``$RETRIEVAL_DATA`` (default ``../shared/data/retrieval``) is taken. Each collection becomes an
-index of a database of its own, thrown away afterwards, one document an entry; the queries then
-take the way of any other search. Milliseconds are those of a whole search, one after the other.
+Each collection becomes an index of a Carrel made for it, one document an entry; the questions then
+go through ``POST /api/v1/retrieval/retrieve`` like anybody's. Without a folder, every one of
+``$RETRIEVAL_DATA`` (default ``../shared/data/retrieval``) is taken.
 """
 
 import argparse
-import asyncio
-import json
 import math
-import os
 import statistics
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import django
+import httpx
+
+from .corpora import carrel, folders, judgements, load, questions
 
 DEPTH = 10
 METHODS: Mapping[str, dict[str, Any]] = {
-    "words alone": {"vector_weight": 0.0, "rerank": False},
-    "vectors alone": {"full_text_weight": 0.0, "rerank": False},
-    "fused": {"rerank": False},
+    "words alone": {"vector_pipeline_weight": 0, "rerank": {"enabled": False}},
+    "vectors alone": {"full_text_pipeline_weight": 0, "rerank": {"enabled": False}},
+    "fused": {"rerank": {"enabled": False}},
     "fused and reranked": {},
 }
 
@@ -34,102 +31,46 @@ METHODS: Mapping[str, dict[str, Any]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folders", nargs="*", type=Path)
-    folders = parser.parse_args().folders
-    if not folders:
-        home = Path(os.environ.get("RETRIEVAL_DATA", "../shared/data/retrieval"))
-        folders = sorted(path.parent for path in home.glob("*/corpus.jsonl"))
-    with tempfile.TemporaryDirectory() as data:
-        prepare(data)
-        for folder in folders:
-            measure(folder)
+    chosen = parser.parse_args().folders or folders()
+    if not chosen:
+        return
+    gains: dict[str, list[float]] = {name: [] for name in METHODS}
+    with carrel() as server:
+        indexes = {folder: load(folder).pk for folder in chosen}
+        server.start("web")
+        with server.api() as api:
+            for folder, index_id in indexes.items():
+                for name, gain in measure(api, folder, index_id).items():
+                    gains[name].append(gain)
+    print("mean nDCG@10")
+    for name, values in gains.items():
+        print(f"  {name:20} {statistics.mean(values):.3f}")
 
 
-def prepare(data: str) -> None:
-    os.environ |= {"DJANGO_SETTINGS_MODULE": "chatsite.settings", "CARREL_DATA_DIR": data}
-    os.environ.pop("DATABASE_URL", None)
-    django.setup()
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0)
-
-
-def measure(folder: Path) -> None:
-    index_id = load(folder)
-    relevant = judgements(folder)
-    questions = [one for one in rows(folder / "queries.jsonl") if one["id"] in relevant]
-    print(f"{folder.name}: {len(questions)} questions")
+def measure(api: httpx.Client, folder: Path, index_id: str) -> dict[str, float]:
+    """Print the figures of each method; answers their nDCG."""
+    asked, relevant = questions(folder), judgements(folder)
+    print(f"{folder.name}: {len(asked)} questions", flush=True)
+    gains = {}
     for name, options in METHODS.items():
-        asyncio.run(ask(questions[:50], index_id, options))  # warm
         started = time.perf_counter()
-        found = asyncio.run(ask(questions, index_id, options))
-        each = (time.perf_counter() - started) / len(questions) * 1000
-        pairs = [
-            (ranking, relevant[one["id"]]) for one, ranking in zip(questions, found, strict=True)
-        ]
-        gain = statistics.mean(ndcg(*pair) for pair in pairs)
+        pairs = [(ask(api, index_id, one["text"], options), relevant[one["id"]]) for one in asked]
+        each = (time.perf_counter() - started) / len(asked) * 1000
+        gains[name] = statistics.mean(ndcg(*pair) for pair in pairs)
         recall = statistics.mean(recalled(*pair) for pair in pairs)
-        print(f"  {name:20} nDCG@10 {gain:.3f}  recall@10 {recall:.3f}  {each:6.1f} ms")
+        print(
+            f"  {name:20} nDCG@10 {gains[name]:.3f}  recall@10 {recall:.3f}  {each:6.1f} ms",
+            flush=True,
+        )
+    return gains
 
 
-def rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open() as lines:
-        for line in lines:
-            yield json.loads(line)
-
-
-def judgements(folder: Path) -> dict[str, set[str]]:
-    """By question the ids of the documents that fit."""
-    relevant: dict[str, set[str]] = {}
-    for line in (folder / "qrels.tsv").read_text().splitlines()[1:]:
-        question, document, grade = line.split("\t")[:3]
-        if int(grade) > 0:
-            relevant.setdefault(question, set()).add(document)
-    return relevant
-
-
-def load(folder: Path) -> str:
-    """The collection as a synced index; answers its id."""
-    from django.core.files.base import ContentFile
-    from django.db import transaction
-
-    from chat.models import Directory, DirectoryFile, File, Index, Project
-    from chat.retrieval.sync import run_sync
-
-    project = Project.default()
-    directory = Directory.objects.create(project=project, name=folder.name)
-    with transaction.atomic():
-        for number, one in enumerate(rows(folder / "corpus.jsonl")):
-            text = f"# {one['title']}\n\n{one['text']}\n".encode()
-            file = File(project=project, name=f"{one['id']}.md", size=len(text), sha256=str(number))
-            file.content.save("", ContentFile(text), save=False)
-            file.save()
-            DirectoryFile.objects.create(
-                directory=directory, file=file, display_name=f"{one['id']}.md", unique_id=one["id"]
-            )
-    index = Index.objects.create(project=project, directory=directory, name=folder.name)
-    started = time.perf_counter()
-    run_sync(index.syncs.create().pk)
-    seconds = time.perf_counter() - started
-    count = index.chunks.count()
-    print(
-        f"{folder.name}: {count} chunks synced in {seconds:.1f} s, {count / seconds:.0f} a second"
-    )
-    return index.pk
-
-
-async def ask(
-    questions: Sequence[Mapping[str, Any]], index_id: str, options: Mapping[str, Any]
-) -> list[list[str]]:
-    """For each question the ids of the best documents, best first."""
-    from chat.retrieval.base import Query
-    from chat.retrieval.search import search
-
-    found = []
-    for question in questions:
-        passages = await search(Query(question["text"], (index_id,), top_k=2 * DEPTH, **options))
-        names = dict.fromkeys(passage.file_name.removesuffix(".md") for passage in passages)
-        found.append(list(names)[:DEPTH])
-    return found
+def ask(api: httpx.Client, index_id: str, text: str, options: Mapping[str, Any]) -> list[str]:
+    """The ids of the best documents, best first."""
+    wanted = {"index_id": index_id, "query": text, "top_k": 2 * DEPTH, **options}
+    results = api.post("/retrieval/retrieve", json=wanted).raise_for_status().json()["results"]
+    names = dict.fromkeys(one["metadata"]["file_name"].removesuffix(".md") for one in results)
+    return list(names)[:DEPTH]
 
 
 def ndcg(ranking: Sequence[str], relevant: set[str]) -> float:

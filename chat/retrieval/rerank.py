@@ -210,10 +210,18 @@ class _Comparison:
     def _distinct(self) -> tuple[Ints, NDArray[np.intp]]:
         return np.unique(self._words_laid, return_inverse=True)
 
+    @cached_property
+    def _likeness(self) -> Floats:
+        """Cosines of each distinct word with each word asked and, last, with the question."""
+        # Fetching the words' vectors takes longer than comparing them: once must do.
+        vectors = self._vocabulary.vectors
+        asked = np.concatenate([vectors[self._asked], self._question[None]])
+        return asked @ vectors[self._distinct[0]].T
+
     def _words(self) -> tuple[Floats, Floats]:
         distinct, places = self._distinct
-        vectors, stems = self._vocabulary.vectors, self._vocabulary.stems
-        likeness = vectors[self._asked] @ vectors[distinct].T
+        stems = self._vocabulary.stems
+        likeness = self._likeness[:-1].copy()
         likeness[stems[self._asked][:, None] == stems[distinct]] = 1
         laid = likeness[:, places]
         by_sentence = np.maximum.reduceat(laid, self._sentence_starts, axis=1)
@@ -222,8 +230,7 @@ class _Comparison:
         return self._weights @ by_passage, best
 
     def _sentence(self) -> Floats:
-        distinct, places = self._distinct
-        along = (self._vocabulary.vectors[distinct] @ self._question)[places]
+        along = self._likeness[-1][self._distinct[1]]
         norms = np.concatenate([one.norms for one in self._passages])
         cosines = np.add.reduceat(along, self._sentence_starts) / norms
         return np.maximum(np.maximum.reduceat(cosines, self._first_sentences), 0)

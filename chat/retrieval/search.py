@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
@@ -65,7 +65,7 @@ async def _search_with(
         logger.warning("reranking endpoint failed, ranked without it: %s", error.message)
         return await _in_thread(lambda: _best(query, _reranked(query, ranked)))
     rated = zip(ranked, ratings, strict=True)
-    ranked = [replace(one, rerank_score=rating) for one, rating in rated]
+    ranked = [_Ranked(one.chunk_id, one.score, rating) for one, rating in rated]
     return await _in_thread(lambda: _best(query, ranked))
 
 
@@ -182,7 +182,7 @@ def _reranked(query: Query, ranked: Sequence[_Ranked]) -> list[_Ranked]:
     seen = share * weigh_passages(query.text, [one.chunk_id for one in ranked])
     total = FUSED_WEIGHT + share * TOTAL_WEIGHT
     return [
-        replace(one, rerank_score=(FUSED_WEIGHT * one.score + extra) / total)
+        _Ranked(one.chunk_id, one.score, (FUSED_WEIGHT * one.score + extra) / total)
         for one, extra in zip(ranked, seen.tolist(), strict=True)
     ]
 
@@ -214,54 +214,40 @@ def _idf(question: str) -> dict[str, float]:
 
 # Passages -----------------------------------------------------------------------------------------
 
-_CHUNK_FIELDS = (
-    *("document_id", "index_id", "heading", "text", "ordinal", "start_char", "end_char"),
-    *("token_count", "page_start", "page_end"),
-)
+# By name as ``Passage`` has them. Rows, since making objects of them takes longer than the query.
+_COLUMNS = {
+    "chunk_id": "pk",
+    "document_id": "document_id",
+    "index_id": "index_id",
+    "file_id": "document__directory_file_id",
+    "file_name": "document__name",
+    "title": "document__title",
+    "heading": "heading",
+    "text": "text",
+    "chunk_index": "ordinal",
+    "start_char": "start_char",
+    "end_char": "end_char",
+    "token_count": "token_count",
+    "page_start": "page_start",
+    "page_end": "page_end",
+    "metadata": "document__metadata",
+}
 
 
 def _passages(query: Query, ranked: Sequence[_Ranked]) -> list[Passage]:
     """The rows behind what was ranked; what was replaced or removed meanwhile is left out."""
-    chunks = (
-        Chunk.objects.filter(pk__in=[one.chunk_id for one in ranked], index__in=query.index_ids)
-        .filter(document__state=Document.State.READY)
-        .select_related("document", "index")
-        .only(
-            *_CHUNK_FIELDS,
-            *("index__store_screenshots", "index__store_items"),
-            *(f"document__{name}" for name in ("directory_file_id", "name", "title", "metadata")),
+    chunks = Chunk.objects.filter(
+        pk__in=[one.chunk_id for one in ranked],
+        index__in=query.index_ids,
+        document__state=Document.State.READY,
+    )
+    rows = {row[0]: row for row in chunks.order_by().values_list(*_COLUMNS.values())}
+    return [
+        Passage(
+            **dict(zip(_COLUMNS, rows[one.chunk_id], strict=True)),
+            score=one.score,
+            rerank_score=one.rerank_score,
         )
-        .in_bulk()
-    )
-    return [_passage(chunks[one.chunk_id], one) for one in ranked if one.chunk_id in chunks]
-
-
-def _passage(chunk: Chunk, ranked: _Ranked) -> Passage:
-    document = chunk.document
-    return Passage(
-        chunk_id=ranked.chunk_id,
-        document_id=document.pk,
-        index_id=chunk.index_id,
-        file_id=document.directory_file_id,
-        file_name=document.name,
-        title=document.title,
-        heading=chunk.heading,
-        text=chunk.text,
-        score=ranked.score,
-        rerank_score=ranked.rerank_score,
-        chunk_index=chunk.ordinal,
-        start_char=chunk.start_char,
-        end_char=chunk.end_char,
-        token_count=chunk.token_count,
-        page_start=chunk.page_start,
-        page_end=chunk.page_end,
-        metadata=document.metadata,
-        attachments=tuple(names_between(_kinds(chunk), chunk.page_start, chunk.page_end)),
-    )
-
-
-def _kinds(chunk: Chunk) -> list[str]:
-    """What the index keeps beside such a document; only PDFs have their pages drawn."""
-    drawn = chunk.index.store_screenshots and chunk.document.name.lower().endswith(".pdf")
-    kept = {"screenshots": drawn, "items": chunk.index.store_items}
-    return [kind for kind in KINDS if kept[kind]]
+        for one in ranked
+        if one.chunk_id in rows
+    ]
