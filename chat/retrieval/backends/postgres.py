@@ -46,6 +46,8 @@ class PostgresSearch:
             )
         )
         with transaction.atomic(), connection.cursor() as cursor:
+            # Not every document waits for the disk: the commit that ends its sync does, for all.
+            cursor.execute("SET LOCAL synchronous_commit = off")
             _forget(cursor, chunk_ids)
             with cursor.copy("COPY chat_posting (term, scope, chunk_id, weight) FROM STDIN") as to:
                 for pk, index_id, heading, text, _, name, title, _ in rows:
