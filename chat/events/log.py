@@ -50,7 +50,7 @@ class Waiters:
         try:
             yield future
         finally:
-            if not future.done() and (futures := self._futures.get(session_id)):
+            if futures := self._futures.get(session_id):
                 futures.discard(future)
                 if not futures:
                     del self._futures[session_id]

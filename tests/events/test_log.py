@@ -158,6 +158,18 @@ async def test_a_second_turn_follows_the_first_in_the_same_stream(session):
     assert [s.seq for s in seen] == sorted({s.seq for s in seen})
 
 
+async def test_a_follower_of_a_quiet_session_leaves_nothing_behind(session, monkeypatch):
+    monkeypatch.setattr("chat.events.log.POLL_IDLE", 0.01)
+    log = EventLog()
+    stream = log.follow(session.pk)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(stream), 0.5)
+
+    await stream.aclose()
+    assert not log.waiters._futures
+
+
 async def test_history_leaves_out_the_deltas_of_ended_turns(session):
     log = EventLog()
     turn_log = await begin_here(log, session)
