@@ -38,6 +38,25 @@ def chat_model(name: str = "") -> "ChatModel":
     )
 
 
+def fallback_model() -> "ChatModel | None":
+    """Answers when the chosen model cannot; ``embedded`` is the one in this process."""
+    if not settings.LLM_BASE_URL or not settings.LLM_FALLBACK_MODEL:
+        return None
+    return _fallback_model(settings.LLM_FALLBACK_MODEL)
+
+
+@cache
+def _fallback_model(name: str) -> "ChatModel":
+    if name == "embedded":
+        return import_string("chat.providers.extractive.ExtractiveModel")()
+    return import_string("chat.providers.openai.OpenAIChatModel")(
+        base_url=settings.LLM_BASE_URL,
+        api_key=settings.LLM_API_KEY,
+        model=name,
+        timeout=settings.LLM_TIMEOUT,
+    )
+
+
 @cache
 def embedder() -> "Embedder":
     if not settings.EMBEDDING_BASE_URL:

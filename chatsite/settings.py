@@ -178,6 +178,7 @@ LLM_BASE_URL = env.str("LLM_BASE_URL", default="").rstrip("/")
 LLM_API_KEY = env.str("LLM_API_KEY", default="")
 LLM_MODEL = env.str("LLM_MODEL", default="")
 LLM_MODELS = env.str("LLM_MODELS", default="").split()
+LLM_FALLBACK_MODEL = env.str("LLM_FALLBACK_MODEL", default="")
 LLM_TIMEOUT = env.float("LLM_TIMEOUT", default=120.0)  # seconds of silence, not of the answer
 LLM_CONTEXT_TOKENS = env.int("LLM_CONTEXT_TOKENS", default=16_000)
 EMBEDDING_BASE_URL = env.str("EMBEDDING_BASE_URL", default="").rstrip("/")

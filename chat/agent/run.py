@@ -1,18 +1,35 @@
 """How an answer is made: search, ask the model, do its tool calls, repeat."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from chat.errors import ModelBroken
+from chat.errors import (
+    ContextTooLong,
+    ModelBroken,
+    ModelError,
+    ModelRefused,
+    ModelTimeout,
+    ModelUnreachable,
+)
 from chat.events.log import TurnLog
 from chat.events.transcript import Transcript
-from chat.events.types import Text, TextDelta, Thinking, ThinkingDelta, ToolCall, ToolResult
+from chat.events.types import (
+    Text,
+    TextDelta,
+    Thinking,
+    ThinkingDelta,
+    ToolCall,
+    ToolResult,
+    Warning_,
+)
 from chat.providers.base import (
     Call,
     CallPart,
     ChatModel,
+    Excerpt,
     Message,
     TextPart,
     ThinkingPart,
@@ -24,8 +41,11 @@ from . import citations, prompts
 from .followups import standalone
 from .tools import TOOLS, Outcome, Toolbox
 
+logger = logging.getLogger(__name__)
+
 MAX_ROUNDS = 6  # of the model; in the last it is offered no tools
 MAX_CALLS = 8  # in one round
+AWAY = (ModelUnreachable, ModelTimeout, ModelRefused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +57,7 @@ class Job:
     index_names: dict[str, str]  # by id, those that can be searched
     model: ChatModel
     context_tokens: int
+    fallback: ChatModel | None = None  # asked when the model is away
 
 
 @dataclass(slots=True)
@@ -64,17 +85,18 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
     (found,) = await _use(toolbox, [search], log)
     if found.failed:
         raise found.failed
-    messages = prompts.opening(
-        job.question,
-        job.transcript,
-        found.excerpts,
-        list(job.index_names.values()),
-        job.context_tokens,
-    )
+    asking = Asking(job, found.excerpts, log)
     for number in range(1, MAX_ROUNDS + 1):
         tally.rounds = number
         reply = Reply(log, toolbox)
-        await reply.stream(job.model, messages, TOOLS if number < MAX_ROUNDS else (), tally)
+        while True:
+            try:
+                tools = TOOLS if number < MAX_ROUNDS else ()
+                await reply.stream(asking.model, asking.messages, tools, tally)
+                break
+            except ModelError as error:
+                if reply.has_begun or not asking.mend(error):
+                    raise
         calls = reply.calls[:MAX_CALLS]
         if not calls:
             if not reply.said:
@@ -84,7 +106,40 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
             return
         outcomes = await _use(toolbox, calls, log)
         results = [outcome.result for outcome in outcomes]
-        messages += prompts.round_messages(reply.said, calls, results, job.context_tokens)
+        asking.rounds += prompts.round_messages(reply.said, calls, results, job.context_tokens)
+
+
+class Asking:
+    """Which model is asked, and what it is told."""
+
+    def __init__(self, job: Job, excerpts: Sequence[Excerpt], log: TurnLog):
+        self.model = job.model
+        self.rounds: list[Message] = []  # what its tool calls have added
+        self._job, self._excerpts, self._log = job, excerpts, log
+        self._tokens = job.context_tokens
+
+    @property
+    def messages(self) -> list[Message]:
+        names = list(self._job.index_names.values())
+        job, tokens = self._job, self._tokens
+        opening = prompts.opening(job.question, job.transcript, self._excerpts, names, tokens)
+        return opening + self.rounds
+
+    def mend(self, error: ModelError) -> bool:
+        """Make another try worth its while, if anything can: with less text, or another model."""
+        if isinstance(error, ContextTooLong) and self._tokens == self._job.context_tokens:
+            logger.info("context too long, asking with half of it tokens=%d", self._tokens // 2)
+            self._tokens //= 2
+            return True
+        fallback = self._job.fallback
+        if isinstance(error, AWAY) and fallback and self.model is not fallback:
+            logger.warning("model is away, asking the fallback code=%s", error.code)
+            self._log.append(
+                Warning_(f"{error.message} This answer is by {fallback.name} instead.")
+            )
+            self.model = fallback
+            return True
+        return False
 
 
 async def _use(toolbox: Toolbox, calls: Sequence[Call], log: TurnLog) -> list[Outcome]:
@@ -110,6 +165,7 @@ class Reply:
     toolbox: Toolbox
     said: str = ""  # all its text
     calls: list[Call] = field(default_factory=list)
+    has_begun: bool = False
     _text: str = ""  # of the part that is open
     _thinking: str = ""
 
@@ -119,6 +175,7 @@ class Reply:
         try:
             async with aclosing(model.stream(messages, tools)) as parts:
                 async for part in parts:
+                    self.has_begun = True
                     match part:
                         case TextPart(text) if text:
                             self._end_thinking()

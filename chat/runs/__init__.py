@@ -179,6 +179,7 @@ def _read_job(actor: Actor, turn: Turn, question: str) -> tuple[Job, dict[str, s
         index_names={pk: names[pk] for pk in turn.index_ids if pk in names},
         model=conf.chat_model(turn.model),
         context_tokens=settings.LLM_CONTEXT_TOKENS,
+        fallback=conf.fallback_model(),
     )
     return job, warnings
 

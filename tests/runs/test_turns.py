@@ -9,7 +9,7 @@ from chat.actions.sessions import delete_session
 from chat.actions.turns import cancel_turn, start_turn
 from chat.errors import Conflict, Invalid, NotFound, Settled
 from chat.events.log import log
-from chat.events.types import Stamped, Stop, Text, ToolCall, ToolResult
+from chat.events.types import Stamped, Stop, Text, ToolCall, ToolResult, Warning_
 from chat.models import Actor, Event, Session, Turn
 from chat.runs import ALL_WANTED, NO_INDEX, STOPPED
 from chat.runs.claims import BUSY, LOCKED
@@ -323,3 +323,56 @@ async def test_deleting_a_session_stops_its_turn(session, model):
     await to_stop(session, turn.seq)
     assert (await Turn.objects.aget()).state == "stopped"
     assert not await sync_to_async(Session.objects.visible_to(actor).exists)()
+
+
+async def test_a_context_that_is_too_long_is_halved_and_tried_once_more(ask, model):
+    await ask("When does the reading room open in the morning?")
+    model.forget()
+    model.say({"status": 400, "code": "context_length_exceeded"}, {"text": "Green [1]."})
+
+    events = await ask("Which colour do the lamps of the reading room have?")
+
+    assert last(events, Text).content == "Green [1]."
+    assert not last(events, Stop).is_error
+    assert len(model.bodies) == 2
+
+
+async def test_a_context_that_stays_too_long_ends_the_turn(ask, model):
+    model.say(status=400, code="context_length_exceeded", again=True)
+
+    events = await ask("What colour are the lamps?")
+
+    assert "more text than the model can read" in last(events, Stop).error
+    assert len(model.bodies) == 2
+
+
+@pytest.mark.parametrize("reply", [{"status": 404}, {"status": 500}, {"fault": "silence"}])
+async def test_the_fallback_answers_and_says_so_when_the_model_cannot(ask, model, settings, reply):
+    settings.LLM_FALLBACK_MODEL = "spare?text=By+the+spare+one."
+    model.say(**reply)
+
+    events = await ask("What colour are the lamps?")
+
+    assert last(events, Text).content == "By the spare one."
+    assert "spare" in last(events, Warning_).content
+    assert not last(events, Stop).is_error
+    assert [body["model"] for body in model.bodies] == ["small", settings.LLM_FALLBACK_MODEL]
+
+
+async def test_the_embedded_model_can_be_the_fallback(ask, model, settings):
+    settings.LLM_FALLBACK_MODEL = "embedded"
+    model.say(status=401)
+
+    events = await ask("What colour are the lamps?")
+
+    assert "lamps are green" in last(events, Text).content
+
+
+async def test_no_other_model_goes_on_with_an_answer_that_has_begun(ask, model, settings):
+    settings.LLM_FALLBACK_MODEL = "embedded"
+    model.say(text="The reading room is open", fault="cut", after=2)
+
+    events = await ask("What colour are the lamps?")
+
+    assert last(events, Stop).is_error
+    assert "warning" not in types(events)
