@@ -1,8 +1,9 @@
 """A session's events as server-sent events with JSON in them."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from time import monotonic
 from typing import cast
 
 from django.http import StreamingHttpResponse
@@ -13,6 +14,8 @@ from chat.events.types import Stamped, Stop, TextDelta, ThinkingDelta, to_wire
 
 # ASCII only: some clients end a line also at U+2028, U+0085 and the like.
 encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+CHECK_EVERY = 5.0  # seconds between looks whether the reader still may; not at every event
+
 quoted = json.encoder.encode_basestring_ascii
 
 
@@ -25,8 +28,13 @@ def frame(stamped: Stamped) -> bytes:
     return sse.frame(encode(to_wire(event)), id=stamped.seq, event="message")
 
 
-async def frames(session_id: str, after: int, until_stop: bool = False) -> AsyncIterator[bytes]:
-    """A session's events after one of them, for ever or to the next stop.
+async def frames(
+    session_id: str,
+    after: int,
+    may_read: Callable[[], Awaitable[bool]],
+    until_stop: bool = False,
+) -> AsyncIterator[bytes]:
+    """A session's events after one of them, for ever or to the next stop, as long as one may read.
 
     Whether anyone listens makes no difference to the turn.
     """
@@ -35,7 +43,12 @@ async def frames(session_id: str, after: int, until_stop: bool = False) -> Async
     ended = False
     following = cast(AsyncGenerator[list[Stamped]], log.follow(session_id, after=after))
     async with aclosing(following) as batches:
+        checked = monotonic()
         async for batch in batches:
+            if monotonic() - checked > CHECK_EVERY:
+                if not await may_read():
+                    return
+                checked = monotonic()
             if until_stop:
                 batch, ended = to_stop(batch)
             # What came together is written together: each write costs as much as ten frames.

@@ -1,10 +1,10 @@
 """Chat: sessions, and the stream of a turn."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
-from django.db.models import Case, F, OuterRef, Prefetch, QuerySet, Subquery, When
+from django.db.models import Case, Exists, F, OuterRef, Prefetch, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from ninja import P, PathEx, Query
@@ -14,7 +14,7 @@ from chat.actions import feedback, sessions, turns
 from chat.errors import NotFound, Settled
 from chat.events.log import log
 from chat.events.types import TextDelta, ThinkingDelta, Warning_, to_wire
-from chat.models import BoundIndex, Event, Session, Turn
+from chat.models import APIKey, BoundIndex, Event, Session, Turn
 from chat.models.threads import in_thread
 
 from .events import frames, streaming
@@ -227,7 +227,8 @@ async def stream_message(request: Request, session_id: str, message: NewMessage)
         message.index_ids,
         require_all_indexes=message.require_all_indexes,
     )
-    return streaming(frames(session.pk, after=turn.seq - 1, until_stop=True))
+    reader = still_reads(request, session)
+    return streaming(frames(session.pk, turn.seq - 1, reader, until_stop=True))
 
 
 @router.post("/{session_id}/cancel", response=dict, summary="Stop the running turn")
@@ -272,12 +273,25 @@ class Following(BaseModel):
 async def follow_session(request: Request, session_id: str, query: Query[Following]):
     """Ours. Never ends by itself; a `Last-Event-ID` header wins over `after`."""
     session = await _readable(request, session_id)
-    return streaming(frames(session.pk, after=last_seen(request, query.after)))
+    after = last_seen(request, query.after)
+    return streaming(frames(session.pk, after, still_reads(request, session)))
 
 
 def last_seen(request: HttpRequest, after: int) -> int:
     given = request.headers.get("Last-Event-ID", "")
     return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else after
+
+
+def still_reads(request: Request, session: Session) -> Callable[[], Awaitable[bool]]:
+    """Asks again, while a stream is open, what was asked when it was opened."""
+    key = cast(APIKey, request.auth.key)
+
+    def ask() -> bool:
+        keys = APIKey.objects.live().filter(pk=key.pk)
+        rows = Session.objects.visible_to(request.auth)
+        return rows.filter(Exists(keys), pk=session.pk).exists()
+
+    return in_thread(ask)
 
 
 def readable(request: Request, session_id: str) -> Session:
