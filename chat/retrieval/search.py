@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from django.db import close_old_connections, connection
@@ -241,13 +241,27 @@ def _passages(query: Query, ranked: Sequence[_Ranked]) -> list[Passage]:
         index__in=query.index_ids,
         document__state=Document.State.READY,
     )
-    rows = {row[0]: row for row in chunks.order_by().values_list(*_COLUMNS.values())}
+    columns = (*_COLUMNS.values(), "index__store_screenshots", "index__store_items")
+    rows = {row[0]: row for row in chunks.order_by().values_list(*columns)}
     return [
-        Passage(
-            **dict(zip(_COLUMNS, rows[one.chunk_id], strict=True)),
-            score=one.score,
-            rerank_score=one.rerank_score,
+        _passage(
+            one, dict(zip(_COLUMNS, rows[one.chunk_id], strict=False)), *rows[one.chunk_id][-2:]
         )
         for one in ranked
         if one.chunk_id in rows
     ]
+
+
+def _passage(ranked: _Ranked, row: dict[str, Any], screenshots: bool, items: bool) -> Passage:
+    """``screenshots`` and ``items``: what its index keeps. Only PDFs have their pages drawn."""
+    kept = {
+        "screenshots": screenshots and row["file_name"].lower().endswith(".pdf"),
+        "items": items,
+    }
+    kinds = [kind for kind in KINDS if kept[kind]]
+    return Passage(
+        **row,
+        score=ranked.score,
+        rerank_score=ranked.rerank_score,
+        attachments=tuple(names_between(kinds, row["page_start"], row["page_end"])),
+    )
