@@ -9,7 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHES = ("retrieval_quality", "embedded_answers", "search_speed", "sync_speed", "streams")
+BENCHES = (
+    "retrieval_quality",
+    "embedded_answers",
+    "mixed_folder",
+    "search_speed",
+    "sync_speed",
+    "streams",
+)
 
 
 def main() -> int:
