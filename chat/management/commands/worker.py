@@ -12,6 +12,7 @@ from django.db import close_old_connections, connection
 from django_tasks_db.management.commands import db_worker
 
 from chat.events.leases import process_name
+from chat.events.retention import drop_deltas, purge_sessions
 from chat.retrieval.leases import stopping
 from chat.tasks import queue_due_syncs, queue_purge, recover
 
@@ -76,5 +77,7 @@ def _look_after_work() -> None:
         if count := recover() + queue_due_syncs():
             logger.info("syncs queued count=%d", count)
         queue_purge()
+        drop_deltas()
+        purge_sessions()
     except Exception:
         logger.exception("looking after the work failed")
