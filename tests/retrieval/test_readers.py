@@ -36,6 +36,15 @@ def test_a_pdf_keeps_headings_and_says_where_its_pages_start(parser):
     assert reading.text[second:].endswith("# Outlook\n\nWe expect growth.\n")
 
 
+def test_a_pdf_of_a_thousand_pages_is_read_whole(parser):
+    data = samples.pdf([[f"Page {n}", f"This is page {n}."] for n in range(1, 1001)])
+
+    reading = read(parser, "long.pdf", data)
+
+    assert len(reading.page_starts) == 1000
+    assert "This is page 777." in reading.text[reading.page_starts[776] : reading.page_starts[777]]
+
+
 def test_a_word_file_keeps_its_headings(parser):
     data = samples.docx([("Heading1", "Intro"), ("", "Hello."), ("Heading2", "More"), ("", "Bye.")])
 

@@ -17,6 +17,7 @@ from chat.retrieval.status import index_status, index_statuses
 from chat.retrieval.sync import run_sync
 from tests.factories import make_directory, make_file, make_index
 
+from . import samples
 from .conftest import sync
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -104,6 +105,31 @@ def test_a_changed_file_that_cannot_be_read_is_no_longer_found(library):
 
     assert "lamps" not in words_of(library)
     assert library.documents.get(name="lamps.md").state == Document.State.FAILED
+
+
+def test_hostile_files_each_fail_with_a_sentence_and_cost_the_others_nothing():
+    directory = make_directory()
+    hostile = {
+        "secret.pdf": samples.pdf([["x"]], encrypted=True),
+        "scan.pdf": samples.scanned_pdf(),
+        "half.pdf": samples.pdf([["Title", "Text."]])[:300],
+        "empty.txt": b"",
+        "bomb.docx": samples.zip_bomb(),
+        "entities.docx": samples.entity_bomb(),
+        "photo.jpg": samples.png(),
+    }
+    for name, content in hostile.items():
+        make_file(directory, name, content)
+    make_file(directory, "zz.md", "The last file is well.")
+    index = make_index(directory=directory, synced=False)
+
+    done = sync(index)
+
+    assert (done.state, done.files_done) == (Sync.State.SUCCEEDED, 8)
+    failed = {one["file_name"]: one["error"] for one in index_status(index)["failed_files"]}
+    assert failed.keys() == hostile.keys()
+    assert all(error.endswith(".") and len(error) > 15 for error in failed.values())
+    assert words_of(index) == "The last file is well."
 
 
 def test_an_index_of_unreadable_files_alone_fails():
