@@ -14,9 +14,7 @@ from tests.server import PATIENCE, ROOT, Server
 ROOMS = [
     "tests/contracts",
     "tests/events",
-    "tests/models",
     "tests/runs/test_turns.py",
-    "tests/retrieval/test_search.py",
     "tests/retrieval/test_sync.py",
     "tests/retrieval/test_worker.py",
 ]
