@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from weakref import WeakSet
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -70,6 +71,19 @@ async def rings(ring: asyncio.Future[None], seconds: float) -> bool:
     finally:
         timer.cancel()
     return True
+
+
+class Follower:
+    """One reader of a session. ``is_told``: that something beside the events has changed, until
+    it has looked; a mark and not a ring, since a ring finds only those who sleep."""
+
+    def __init__(self, session_id: str):
+        self.session_id = session_id
+        self.is_told = False
+
+    def takes_notice(self) -> bool:
+        told, self.is_told = self.is_told, False
+        return told
 
 
 class LostTurn(Exception):
@@ -180,6 +194,7 @@ class EventLog:
         self.waiters = Waiters()
         self.writer = Writer(self._on_commit)
         self._running: dict[str, TurnLog] = {}
+        self._followers: WeakSet[Follower] = WeakSet()
 
     def _on_commit(self, session_ids: list[str]) -> None:
         bell.ring("new", session_ids)
@@ -199,8 +214,15 @@ class EventLog:
 
     async def announce(self, session_id: str) -> None:
         """Let all followers look at the session again: something beside its events has changed."""
-        self.waiters.wake(session_id)
-        await bell.send("new", [session_id])
+        self.tell([session_id])
+        await bell.send("changed", [session_id])
+
+    def tell(self, session_ids: list[str]) -> None:
+        """``announce``, to this process's followers."""
+        for follower in self._followers:
+            if follower.session_id in session_ids:
+                follower.is_told = True
+        self.waiters.wake(*session_ids)
 
     def history(self, session_id: str, after: int = 0, before: int | None = None) -> list[Stamped]:
         """Saved events of the current branch after ``after`` and before ``before``, in order,
@@ -219,34 +241,35 @@ class EventLog:
         """Every event after ``after``, in order, once, in batches; for ever.
 
         An empty batch says that nothing happened for ``SILENCE`` seconds, or that something beside
-        the events did: see ``announce``. Deltas of turns that
-        ended long ago are gone from the log; their whole is there. No database connection is
-        held while waiting.
+        the events did: see ``announce``. Deltas of turns that ended long ago are gone from the log;
+        their whole is there. No database connection is held while waiting.
         """
         bell.listen()
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
-        rung = False
+        follower = Follower(session_id)
+        self._followers.add(follower)
         while True:
             turn_log = self._running.get(session_id)
             if turn_log is not None and turn_log.after(after) is not None:
-                async for batch in self._follow_here(turn_log, after):
+                async for batch in self._follow_here(turn_log, after, follower):
                     after = batch[-1].seq if batch else after
                     yield batch
                 quiet_since = loop.time()
                 continue
             with self.waiters.enrolled(session_id) as ring:
                 batch, running = await _read(session_id, after)
-                heard = False
-                if not batch and not rung:
+                told = not batch and follower.takes_notice()
+                if not batch and not told:
                     often = running and not bell.reaches_others
-                    heard = await rings(ring, POLL_RUNNING if often else POLL_IDLE)
-            if batch or rung or loop.time() - quiet_since >= SILENCE:
+                    await rings(ring, POLL_RUNNING if often else POLL_IDLE)
+            if batch or told or loop.time() - quiet_since >= SILENCE:
                 after, quiet_since = batch[-1].seq if batch else after, loop.time()
                 yield batch
-            rung = heard
 
-    async def _follow_here(self, turn_log: TurnLog, after: int) -> AsyncIterator[list[Stamped]]:
+    async def _follow_here(
+        self, turn_log: TurnLog, after: int, follower: Follower
+    ) -> AsyncIterator[list[Stamped]]:
         """From memory, until the turn has ended and all of it was given."""
         position = turn_log.after(after) or 0
         while True:
@@ -256,10 +279,12 @@ class EventLog:
                 yield batch
             elif turn_log.closed:
                 return
+            elif follower.takes_notice():
+                yield []
             else:
                 with self.waiters.enrolled(turn_log.session_id) as ring:
-                    await rings(ring, SILENCE)
-                if position == len(turn_log.events) and not turn_log.closed:
+                    rung = await rings(ring, SILENCE)
+                if not rung:
                     yield []
 
 
@@ -282,3 +307,4 @@ _read = in_thread(_read_rows)
 
 log = EventLog()
 bell.on("new", lambda session_ids: log.waiters.wake(*session_ids))
+bell.on("changed", log.tell)

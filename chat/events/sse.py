@@ -4,7 +4,7 @@ PING = b": ping\n\n"
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
-def frame(data: str, *, id: int | None = None, event: str | None = None) -> bytes:
+def frame(data: str, *, id: int | str | None = None, event: str | None = None) -> bytes:
     """One event as one write. ``data`` may hold several lines; each gets its own field."""
     fields = []
     if id is not None:

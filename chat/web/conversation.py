@@ -1,14 +1,15 @@
 """What the page of a session shows."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from chat.conf import model_names
+from chat.events.leases import stamped_rows
 from chat.events.log import log
 from chat.events.transcript import fold
-from chat.models import Actor, Session
+from chat.models import Actor, QueuedPrompt, Session, Turn
 
 from .fragments import Answer
+from .notes import notes_on
 from .picker import asked_last, choices, first_choice, suggestions
 from .reading import Reading
 
@@ -31,56 +32,65 @@ def empty_conversation(actor: Actor, chosen: list[str] | None = None) -> dict[st
 
 
 def conversation(actor: Actor, session: Session, before: int | None = None) -> dict[str, Any]:
-    """The newest turns of a session, or those before the one with seq ``before``.
+    """The newest turns of a session's branch, or those before the one with seq ``before``, and
+    what surrounds them."""
+    is_owner = session.owner_id == actor.person.pk
+    bound = session.indexes.order_by("bound_sessions__position").distinct()
+    return turns_shown(actor, session, before) | {
+        "is_owner": is_owner,
+        "can_ask": is_owner or session.sharing == Session.Sharing.QUERY,
+        "queue": waiting(actor, session),
+        "indexes": [] if session.is_bound else choices(actor),
+        "chosen": asked_last(session),
+        "bound": list(bound) if session.is_bound else [],
+        "models": model_names(),
+    }
 
-    ``seq`` is the last event shown: a follower that asks for what comes after misses nothing.
-    """
+
+def turns_shown(actor: Actor, session: Session, before: int | None = None) -> dict[str, Any]:
+    """``turns`` to show. ``seq`` is the last event among them and ``tip`` the last turn: a follower
+    that asks for what comes after misses nothing."""
     seqs, older = _window(session, before)
-    transcript = fold(log.history(session.pk, after=seqs[0] - 1) if seqs else [])
-    askers = _askers(session)
-    readings = [
-        Reading(exchange, session.pk, askers.get(exchange.turn, ""))
-        for exchange in transcript.exchanges
-        if before is None or exchange.seq < before
-    ]
+    events = log.history(session.pk, after=seqs[0] - 1, before=before) if seqs else []
+    transcript = fold(events)
+    notes = notes_on(actor, session, [one.turn for one in transcript.exchanges])
+    readings = [Reading(one, session.pk, notes[one.turn]) for one in transcript.exchanges]
     for reading in readings:
         reading.parts = None if reading.exchange.stop else Answer(reading)
-    is_owner = session.owner_id == actor.person.pk
     return {
         "session": session,
         "turns": readings,
         "older": older,
         "seq": transcript.seq,
-        "is_owner": is_owner,
-        "can_ask": is_owner or session.sharing == Session.Sharing.QUERY,
+        "tip": readings[-1].exchange.turn if readings else None,
         "is_running": bool(readings) and readings[-1].state == "running",
-        "indexes": [] if session.is_bound else choices(actor),
-        "chosen": asked_last(session),
-        "bound": list(session.indexes.order_by("bound_sessions__position").distinct())
-        if session.is_bound
-        else [],
-        "models": model_names(),
     }
+
+
+def turn_shown(actor: Actor, session: Session, turn: Turn) -> Reading:
+    """One turn, on whichever branch, as its session's page shows it."""
+    exchange = fold(stamped_rows(turn.events.order_by("seq"))).exchanges[0]
+    reading = Reading(exchange, session.pk, notes_on(actor, session, [turn.pk])[turn.pk])
+    reading.parts = None if exchange.stop else Answer(reading)
+    return reading
+
+
+def waiting(actor: Actor, session: Session) -> list[QueuedPrompt]:
+    """Prompts that wait for the running turn to end, with ``is_editable`` on each."""
+    rows = list(session.queued_prompts.select_related("asked_by"))
+    for row in rows:
+        row.is_editable = actor.person.pk in (row.asked_by_id, session.owner_id)
+    return rows
 
 
 def _window(session: Session, before: int | None) -> tuple[list[int], int | None]:
     """Seqs of turns in order, and the ``before`` of the page above (None at the beginning)."""
     turns = session.turns.order_by("-seq")
+    if session.is_branched:
+        turns = turns.filter(pk__in=session.branch())
     if before is not None:
         turns = turns.filter(seq__lt=before)
     seqs = list(turns.values_list("seq", flat=True)[: TURNS_AT_ONCE + 1])
     more = len(seqs) > TURNS_AT_ONCE
     seqs = seqs[:TURNS_AT_ONCE][::-1]
     return seqs, seqs[0] if more else None
-
-
-def _askers(session: Session) -> Mapping[int, str]:
-    """Who put each question, where it need not have been the owner."""
-    if session.sharing != Session.Sharing.QUERY:
-        return {}
-    rows = session.turns.exclude(asked_by=session.owner).select_related("asked_by")
-    return {
-        turn.pk: turn.asked_by.get_full_name() or turn.asked_by.username
-        for turn in rows
-        if turn.asked_by
-    }

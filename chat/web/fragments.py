@@ -17,19 +17,22 @@ from chat.events.types import Stamped, Stop, TextDelta, ThinkingDelta, UserInput
 from chat.models import Session
 
 from .markdown import open_block, render
+from .notes import NOTHING, Note
 from .reading import Reading
 
 
 class Fragments:
-    """What must be sent to a page that shows the session up to event ``seen``.
+    """What must be sent to a page that shows the session up to event ``seen``, of turn ``tip``.
 
     Feed it every event from the start of the turn that holds ``seen``: those the page already
     shows are taken in silently, so that it knows how far the open block had come.
     """
 
-    def __init__(self, session: Session, seen: int, request: HttpRequest):
+    def __init__(self, session: Session, seen: int, request: HttpRequest, tip: int | None = None):
         self.session = session
         self.seen = seen
+        self.tip = tip
+        self.notes: dict[int, Note] = {}  # by turn; the caller's to fill
         self.request = request
         self.transcript = Transcript()
         self.shown: Answer | None = None  # None: the page's copy of the turn is not ours yet
@@ -42,25 +45,25 @@ class Fragments:
             exchange = [self.transcript.add(stamped) for stamped in news][-1]
             unseen = [stamped for stamped in news if stamped.seq > self.seen]
             if unseen:
-                self.seen = unseen[-1].seq
+                self.seen, self.tip = unseen[-1].seq, turn
                 html.extend(self._partials(exchange, unseen))
         return mark_safe("".join(html))  # noqa: S308 - made of rendered templates
 
     def _partials(self, exchange: Exchange, news: Sequence[Stamped]) -> list[str]:
-        reading = Reading(exchange, self.session.pk)
+        reading = Reading(exchange, self.session.pk, self.notes.get(exchange.turn, NOTHING))
         kinds = {type(stamped.event) for stamped in news}
         if UserInput in kinds:
             self.shown = Answer(reading)
-            return [_partial("#turns", "beforeend", self._turn(reading))]
+            return [partial("#turns", "beforeend", self._turn(reading))]
         if Stop in kinds or self.shown is None or self.shown.turn != exchange.turn:
             self.shown = Answer(reading)
-            return [_partial(f"#{reading.id}", "outerMorph", self._turn(reading))]
+            return [partial(f"#{reading.id}", "outerMorph", self._turn(reading))]
         partials = []
         if kinds - {TextDelta, ThinkingDelta} or self.shown.status != reading.status:
             partials.append(self._trace(reading))
         elif ThinkingDelta in kinds:
             words = "".join(s.event.content for s in news if isinstance(s.event, ThinkingDelta))
-            partials.append(_partial(f"#{reading.id}-thinking", "beforeend", escape(words)))
+            partials.append(partial(f"#{reading.id}-thinking", "beforeend", escape(words)))
         self.shown.status = reading.status
         return partials + self.shown.catch_up(reading)
 
@@ -70,7 +73,7 @@ class Fragments:
 
     def _trace(self, reading: Reading) -> str:
         html = render_to_string("chat/_trace.html", {"turn": reading}, self.request)
-        return _partial(f"#{reading.id}-trace", "outerMorph", html)
+        return partial(f"#{reading.id}-trace", "outerMorph", html)
 
 
 class Answer:
@@ -89,10 +92,10 @@ class Answer:
         target = f"#{reading.id}-open"
         if self.closed:  # a new block gets nodes of its own: morphed ones would seem to jump
             return [
-                _partial(target, "beforebegin", self.closed),
-                _partial(target, "innerHTML", self.open),
+                partial(target, "beforebegin", self.closed),
+                partial(target, "innerHTML", self.open),
             ]
-        return [_partial(target, "innerMorph", self.open)] if self.open != before else []
+        return [partial(target, "innerMorph", self.open)] if self.open != before else []
 
     def _advance(self, reading: Reading) -> tuple[str, str]:
         text = reading.exchange.answer.replace("\r\n", "\n").replace("\r", "\n")
@@ -103,10 +106,11 @@ class Answer:
         return closed, render(rest[cut:], reading.sources, reading.id, whole=False)
 
 
-def _partial(target: str, swap: str, html: str) -> str:
+def partial(target: str, swap: str, html: str) -> SafeString:
+    """Rendered HTML for one place of the page."""
     return format_html(
         '<hx-partial hx-target="{}" hx-swap="{}">{}</hx-partial>',
         target,
         swap,
-        mark_safe(html.strip()),  # noqa: S308 - rendered by the callers above
+        mark_safe(html.strip()),  # noqa: S308 - rendered by the callers
     )

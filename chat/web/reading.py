@@ -14,16 +14,17 @@ from chat.events.transcript import Exchange, ToolUse
 from chat.events.types import Thinking, Warning_
 
 from .markdown import render
+from .notes import NOTHING, Note
 from .sources import Source, sources_of
 
 
 class Reading:
     """Texts and lists for the templates, worked out when asked for."""
 
-    def __init__(self, exchange: Exchange, session_id: str, asker: str = ""):
+    def __init__(self, exchange: Exchange, session_id: str, note: Note = NOTHING):
         self.exchange = exchange
         self.session_id = session_id
-        self.asker = asker  # shown where several people ask in one session
+        self.note = note
 
     @property
     def id(self) -> str:

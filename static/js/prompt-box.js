@@ -12,26 +12,12 @@ customElements.define("prompt-box", class extends HTMLElement {
       if (event.target === this.form && event.detail.ctx.response.raw.ok && !this.standsIn) this.clear();
     });
     document.addEventListener("keydown", this.escape = (event) => {
-      if (event.key !== "Escape" || event.defaultPrevented || !this.running) return;
-      if (this.queued) this.queue(false);
-      else this.stop();
-    });
-    document.addEventListener("htmx:after:sse:message", this.told = () => {
-      if (!this.queued || this.running) return;
-      this.queue(false);
-      if (this.box.value.trim()) this.form.requestSubmit();
+      if (event.key === "Escape" && !event.defaultPrevented && this.running) this.stop();
     });
   }
 
   disconnectedCallback() {
     document.removeEventListener("keydown", this.escape);
-    document.removeEventListener("htmx:after:sse:message", this.told);
-  }
-
-  // What is sent while an answer is written waits in the box, and can be changed until it goes.
-  queue(queued) {
-    this.queued = queued;
-    this.form.toggleAttribute("data-queued", queued);
   }
 
   get running() {
@@ -48,9 +34,7 @@ customElements.define("prompt-box", class extends HTMLElement {
     const always = event.metaKey || event.ctrlKey;
     if (event.shiftKey && !always) return;
     event.preventDefault();
-    if (!this.box.value.trim()) return;
-    if (this.running) this.queue(true);
-    else this.form.requestSubmit();
+    if (this.box.value.trim()) this.form.requestSubmit();
   }
 
   // A suggestion is a button with a prompt of its own: it stands in for the box.

@@ -290,18 +290,149 @@ def test_a_suggested_question_is_asked_by_a_click_and_leaves_the_draft(page: Pag
     page.fill("#prompt", "")
 
 
-def test_a_question_put_meanwhile_waits_its_turn(page: Page, model: StandIn):
-    model.say({"tokens": 60, "rate": 30}, {"text": "The second answer."})
+def test_a_question_put_meanwhile_waits_its_turn_and_can_be_changed(page: Page, model: StandIn):
+    model.say({"tokens": 120, "rate": 20}, {"text": "The second answer."})
 
     ask(page, "First question?")
     expect(page.locator(".answer")).to_contain_text("t000003")
     ask(page, "Second question, unfin")
-    expect(page.locator(".composer__queued")).to_be_visible()
-    page.fill("#prompt", "Second question, finished?")
+    waiting = page.locator(".waiting")
+    expect(waiting.locator(".waiting__text")).to_have_text("Second question, unfin")
+    expect(page.locator("#prompt")).to_have_value("")
+    page.reload()
+    waiting.get_by_text("Change").click()
+    waiting.get_by_label("Your question").fill("Second question, finished?")
+    waiting.get_by_role("button", name="Save").click()
+    expect(waiting.locator(".waiting__text")).to_have_text("Second question, finished?")
 
     expect(page.locator(".question").nth(1)).to_contain_text("finished?", timeout=30_000)
     expect(page.locator(".answer").nth(1)).to_contain_text("The second answer.")
-    expect(page.locator("#prompt")).to_have_value("")
+    expect(waiting).to_have_count(0)
+
+
+def test_a_waiting_question_can_be_taken_back(context: BrowserContext, page: Page, model: StandIn):
+    model.say(tokens=2000, rate=20)
+
+    ask(page, "First question?")
+    expect(page.locator(".answer")).to_contain_text("t000003")
+    ask(page, "Never mind?")
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.locator(".waiting")).to_contain_text("Never mind?")
+    page.get_by_role("button", name="Remove").click()
+
+    for one in (page, other):
+        expect(one.locator(".waiting")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.locator(RUNNING)).to_have_count(0)
+
+
+def test_an_answer_given_again_is_a_branch_and_every_page_shows_the_chosen_one(
+    context: BrowserContext, page: Page, model: StandIn
+):
+    model.say({"text": "The first answer."}, {"text": "The next."}, {"text": "Another answer."})
+    ask(page, "Which answer?")
+    expect(page.locator(DONE)).to_have_count(1)
+    ask(page, "Which colour do the lamps of the reading room have?")
+    expect(page.locator(DONE)).to_have_count(2)
+    other = context.new_page()
+    other.goto(page.url)
+
+    page.get_by_role("button", name="Answer again").first.click()
+    for one in (page, other):
+        expect(one.locator(".answer")).to_have_text(["Another answer."])
+        expect(one.locator(".ways")).to_contain_text("2/2")
+    watched = dom(page)
+    page.reload()
+    assert dom(page) == watched
+
+    other.get_by_role("button", name="The one before").click()
+
+    for one in (page, other):
+        expect(one.locator(".answer")).to_have_count(2)
+        expect(one.locator(".answer").first).to_have_text("The first answer.")
+        expect(one.locator(".ways")).to_contain_text("1/2")
+
+
+def test_a_question_is_put_in_other_words_beside_the_old_ones(page: Page, model: StandIn):
+    model.say({"text": "Nine."}, {"text": "At ten on Sundays."})
+    ask(page, "When does it opne?")
+    expect(page.locator(DONE)).to_be_visible()
+
+    page.get_by_role("link", name="Change the question").click()
+    page.locator(".question textarea").fill("When does it open on Sundays?")
+    page.locator(".question").get_by_role("button", name="Ask").click()
+
+    expect(page.locator(".question h2")).to_contain_text("on Sundays?")
+    expect(page.locator(".answer")).to_have_text("At ten on Sundays.")
+    expect(page.locator(".turn")).to_have_count(1)
+    page.get_by_role("button", name="The one before").click()
+    expect(page.locator(".question h2")).to_contain_text("opne?")
+
+
+def test_a_page_that_was_away_comes_back_to_the_branch_that_is_read_now(
+    context: BrowserContext, page: Page, model: StandIn
+):
+    model.say({"text": "The first answer."}, {"text": "Another answer."})
+    ask(page, "Which answer?")
+    expect(page.locator(DONE)).to_be_visible()
+    other = context.new_page()
+    other.goto(page.url)
+    context.set_offline(True)
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    context.set_offline(False)
+
+    other.get_by_role("button", name="Answer again").click()
+    expect(other.locator(".answer")).to_have_text("Another answer.")
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: false, configurable: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    expect(page.locator(".answer")).to_have_text("Another answer.")
+
+
+def test_without_script_questions_wait_branch_and_are_rated(
+    browser: Browser, carrel: Server, cookies, model: StandIn
+):
+    model.say({"tokens": 60, "rate": 20}, {"text": "The second."}, {"text": "Once more."})
+    context = browser.new_context(
+        base_url=carrel.url, storage_state=cookies, java_script_enabled=False
+    )
+    page = context.new_page()
+    page.goto("/")
+    page.fill("#prompt", "First?")
+    page.get_by_role("button", name="Send").click()
+    page.fill("#prompt", "Which colour do the lamps of the reading room have?")
+    page.locator("#composer .button--send").evaluate("button => button.form.submit()")
+    expect(page.locator(".waiting__text")).to_contain_text("Which colour")
+    expect(page.locator(DONE)).to_have_count(2, timeout=30_000)
+
+    page.get_by_role("button", name="Answer again").last.click()
+    expect(page.locator(".ways")).to_contain_text("2/2")
+    expect(page.locator(".answer").last).to_contain_text("Once more.", timeout=30_000)
+    page.get_by_role("button", name="A good answer").last.click()
+
+    expect(page.get_by_role("button", name="A good answer").last).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    context.close()
+
+
+def test_an_answer_is_rated_and_the_reason_kept(page: Page, model: StandIn):
+    model.say(text="Blue.")
+    ask(page, "Which colour?")
+    expect(page.locator(DONE)).to_be_visible()
+
+    page.get_by_role("button", name="A bad answer").click()
+    page.get_by_label("What was good or bad about it").fill("It is green.")
+    page.get_by_role("button", name="Send", exact=True).first.click()
+    expect(page.locator(".feedback__why summary")).to_contain_text("It is green.")
+    page.reload()
+
+    expect(page.get_by_role("button", name="A bad answer")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    expect(page.locator(".feedback__why summary")).to_contain_text("It is green.")
 
 
 def test_a_deleted_session_is_gone_at_once_and_can_be_brought_back(page: Page, model: StandIn):

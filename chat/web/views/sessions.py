@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -21,6 +22,7 @@ from chat.errors import NotFound
 from chat.events.log import log
 from chat.events.transcript import fold
 from chat.models import Session
+from chat.runs import start_next
 from chat.web.conversation import conversation, empty_conversation
 from chat.web.people import actor_of, signed_in
 from chat.web.picker import suggestions as suggested
@@ -49,7 +51,11 @@ def suggestions(request: HttpRequest) -> HttpResponse:
 def show(request: HttpRequest, session_id: str) -> HttpResponse:
     actor = actor_of(request)
     session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
-    return show_main(request, conversation(actor, session))
+    page = conversation(actor, session)
+    if page["queue"] and not page["is_running"]:  # the process that ran the last turn has died
+        async_to_sync(start_next)(session.pk)
+        page = conversation(actor, session)
+    return show_main(request, page)
 
 
 def show_main(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:

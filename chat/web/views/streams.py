@@ -1,8 +1,11 @@
 """A session as it happens, in pieces of HTML."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import aclosing
+from dataclasses import dataclass
 from time import monotonic
+from typing import cast
 
 from asgiref.sync import sync_to_async
 from django.http import (
@@ -17,9 +20,11 @@ from django.views.decorators.http import require_GET
 
 from chat.events import sse
 from chat.events.log import log
-from chat.events.types import Stop, Text, ToolResult, UserInput
+from chat.events.types import Stamped, Stop, Text, ToolResult, UserInput
 from chat.models import Actor, Session
-from chat.web.fragments import Fragments
+from chat.web.conversation import turns_shown, waiting
+from chat.web.fragments import Fragments, partial
+from chat.web.notes import notes_on
 from chat.web.people import aactor_of
 from chat.web.rail import with_signs
 
@@ -29,6 +34,25 @@ GONE = sse.frame("gone", event="close")
 SIGNPOSTS = (UserInput, ToolResult, Text, Stop)  # after these the session's row may read anew
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a page has come: the last event it shows, and the last turn (None: not told).
+
+    Written ``seq-turn``; a branch begun or chosen meanwhile is known by its turn.
+    """
+
+    seen: int = 0
+    tip: int | None = None
+
+    @classmethod
+    def read(cls, text: str) -> "Place":
+        seen, _, tip = (part[:18] for part in text.partition("-"))
+        return cls(int(seen) if seen.isdecimal() else 0, int(tip) if tip.isdecimal() else None)
+
+    def __str__(self) -> str:
+        return f"{self.seen}-{self.tip or ''}"
+
+
 @require_GET
 async def events(request: HttpRequest, session_id: str) -> HttpResponseBase:
     """Follow the session after ``Last-Event-ID``, else after ``?after=``; ends with the page.
@@ -36,60 +60,134 @@ async def events(request: HttpRequest, session_id: str) -> HttpResponseBase:
     A page whose session or sign-in has ended is told to stop: a 404 it would try again.
     """
     actor = await aactor_of(request)
-    session = await _visible(actor, session_id)
-    if session is None and request.htmx:
+    if await sync_to_async(_visible)(actor, session_id) is None:
+        if not request.htmx:
+            raise Http404
         return HttpResponse(GONE, content_type="text/event-stream", headers=sse.HEADERS)
-    if session is None:
-        raise Http404
-    asked = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
-    seen = int(asked[:18]) if asked.isdecimal() else 0
-    frames = follow(request, actor, session, seen)
+    place = Place.read(request.headers.get("Last-Event-ID") or request.GET.get("after", ""))
+    frames = follow(request, actor, session_id, place)
     return StreamingHttpResponse(frames, content_type="text/event-stream", headers=sse.HEADERS)
 
 
 async def follow(
-    request: HttpRequest, actor: Actor, session: Session, seen: int
+    request: HttpRequest, actor: Actor, session_id: str, place: Place
 ) -> AsyncIterator[bytes]:
     """Frames for ever, until the session is no longer the actor's to see."""
     yield sse.PING  # the line is open: the browser need not wait for the first word to know
-    fragments = Fragments(session, seen, request)
-    async for batch in log.follow(session.pk, after=await _start_of_turn(session, seen)):
-        if not batch:
-            yield sse.PING
-            if await _visible(actor, session.pk) is None:
-                yield GONE
-                return
-            continue
-        began = monotonic()
-        html = fragments.take(batch)
-        if not html:
-            continue
-        cost = monotonic() - began
+    while True:
+        view = View(request, actor, session_id, place)
+        if (html := await view.open()) is None:
+            yield GONE
+            return
+        if html:
+            yield view.frame(html)
+        batches = cast(AsyncGenerator[list[Stamped]], log.follow(session_id, after=view.begin))
+        async with aclosing(batches):
+            async for batch in batches:
+                if (html := await view.take(batch)) is None:
+                    break  # another branch is read now, or nothing at all: look afresh
+                if html:
+                    yield view.frame(html)
+                elif not batch:
+                    yield sse.PING
+                if view.cost > CHEAP:  # a long open block: gather more before it is rendered again
+                    await asyncio.sleep(REST * view.cost)
+        place = view.place
+
+
+class View:
+    """One page that follows a session: what it shows, and what it must be sent."""
+
+    def __init__(self, request: HttpRequest, actor: Actor, session_id: str, place: Place):
+        self.request = request
+        self.actor = actor
+        self.session_id = session_id
+        self.place = place
+        self.begin = 0  # follow from here: just before the turn that the page shows last
+        self.queue = ""  # as the page shows it
+        self.cost = 0.0  # seconds that rendering the last batch took
+        self.fragments: Fragments
+
+    def frame(self, html: str) -> bytes:
+        return sse.frame(html, id=str(self.place))
+
+    @sync_to_async
+    def open(self) -> str | None:
+        """What the page lacks, beside events that will follow; None if it may see nothing."""
+        session = _visible(self.actor, self.session_id)
+        if session is None:
+            return None
+        html = ""
+        if _has_left(session, self.place.tip):
+            html, self.place = self._branch(session)
+        turns = session.turns.filter(seq__lte=self.place.seen).order_by("-seq")
+        last = turns.filter(pk=self.place.tip).first() if self.place.tip else turns.first()
+        self.begin = last.seq - 1 if last else self.place.seen
+        self.fragments = Fragments(session, self.place.seen, self.request, self.place.tip)
+        self._note(session, [last.pk] if last else [])
+        return html + self._queue(session)
+
+    async def take(self, batch: list[Stamped]) -> str | None:
+        """Partials for a batch, or what changed beside the events where it is empty; None if the
+        page must be opened anew."""
         kinds = {type(stamped.event) for stamped in batch}
-        if kinds.intersection(SIGNPOSTS):
-            html += await sync_to_async(_signs)(request, actor, session.pk, UserInput in kinds)
-        yield sse.frame(html, id=fragments.seen)
-        if cost > CHEAP:  # a long open block: gather more before it is rendered again
-            await asyncio.sleep(REST * cost)
+        asked = UserInput in kinds
+        beside = await self._look(batch) if asked or not batch else ""
+        if beside is None:
+            return None
+        began = monotonic()
+        html = self.fragments.take(batch)
+        self.cost = monotonic() - began
+        self.place = Place(self.fragments.seen, self.fragments.tip)
+        if html and kinds.intersection(SIGNPOSTS):
+            html += await self._signs(asked)
+        return html + beside
+
+    @sync_to_async
+    def _look(self, batch: Collection[Stamped]) -> str | None:
+        """The queue if it has changed; None if the page's turns are not what is to be read now."""
+        session = _visible(self.actor, self.session_id)
+        if session is None or _has_left(session, self.fragments.tip):
+            return None
+        self._note(session, {stamped.turn for stamped in batch})
+        return self._queue(session)
+
+    def _note(self, session: Session, turns: Collection[int]) -> None:
+        if turns:
+            self.fragments.notes |= notes_on(self.actor, session, turns)
+
+    def _queue(self, session: Session) -> str:
+        context = {"session": session, "queue": waiting(self.actor, session)}
+        html = render_to_string("chat/_queue.html", context, self.request).strip()
+        if html == self.queue:
+            return ""
+        self.queue = html
+        return partial("#queue", "innerMorph", html)
+
+    def _branch(self, session: Session) -> tuple[str, Place]:
+        """All turns of the branch that is read now, in place of those the page shows."""
+        context = turns_shown(self.actor, session)
+        html = render_to_string("chat/_older.html", context, self.request)
+        return partial("#turns", "innerMorph", html), Place(context["seq"], context["tip"])
+
+    @sync_to_async
+    def _signs(self, moved: bool) -> str:
+        """The session's row in the rail and its title, as they are now; ``moved``: to the top."""
+        sessions = with_signs(Session.objects.visible_to(self.actor))
+        session = sessions.filter(pk=self.session_id).first()
+        if session is None:
+            return ""
+        is_owner = session.owner_id == self.actor.person.pk
+        context = {"session": session, "is_owner": is_owner, "moved": moved}
+        return render_to_string("chat/_signs.html", context, self.request)
 
 
-async def _visible(actor: Actor, session_id: str) -> Session | None:
+def _visible(actor: Actor, session_id: str) -> Session | None:
     if not actor.person.is_authenticated:
         return None
-    return await Session.objects.visible_to(actor).filter(pk=session_id).afirst()
+    return Session.objects.visible_to(actor).filter(pk=session_id).first()
 
 
-async def _start_of_turn(session: Session, seen: int) -> int:
-    """Just before the turn that ``seen`` lies in, so that its open block can be made again."""
-    turn = await session.turns.filter(seq__lte=seen).order_by("-seq").afirst()
-    return turn.seq - 1 if turn else seen
-
-
-def _signs(request: HttpRequest, actor: Actor, session_id: str, moved: bool) -> str:
-    """The session's row in the rail and its title, as they are now; ``moved``: to the top."""
-    session = with_signs(Session.objects.visible_to(actor)).filter(pk=session_id).first()
-    if session is None:
-        return ""
-    is_owner = session.owner_id == actor.person.pk
-    context = {"session": session, "is_owner": is_owner, "moved": moved}
-    return render_to_string("chat/_signs.html", context, request)
+def _has_left(session: Session, tip: int | None) -> bool:
+    """True if the session no longer reads on through this turn."""
+    return session.is_branched and tip is not None and tip not in session.branch()

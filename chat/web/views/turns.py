@@ -1,4 +1,4 @@
-"""Asking, stopping, and reading one answer."""
+"""Asking, asking again, stopping, and what is said of one turn."""
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
@@ -6,17 +6,24 @@ from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, re
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from chat.actions.feedback import give_feedback, take_back_feedback
 from chat.actions.sessions import create_session, delete_session
-from chat.actions.turns import cancel_turn, start_turn
-from chat.errors import CarrelError, Invalid
-from chat.events.log import log
-from chat.events.transcript import fold
-from chat.models import Actor, Index, Session, Turn
-from chat.web.conversation import conversation, empty_conversation
+from chat.actions.turns import (
+    cancel_turn,
+    change_queued,
+    choose_branch,
+    queue_prompt,
+    remove_queued,
+    start_turn,
+)
+from chat.errors import CarrelError, Conflict, Invalid, Settled
+from chat.models import Actor, Feedback, Index, QueuedPrompt, Session, Turn
+from chat.web.conversation import conversation, empty_conversation, turn_shown
 from chat.web.people import aactor_of, actor_of, signed_in
-from chat.web.reading import Reading
 
 from .sessions import show_main
+
+LONGEST_COMMENT = 2_000  # characters
 
 
 @signed_in
@@ -40,17 +47,21 @@ async def begin(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_http_methods(["GET", "POST"])
 async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
-    """POST asks; GET reads the turns before ``?before=``."""
+    """POST asks, or queues what is asked while a turn runs; with ``instead_of``, the seq of a turn,
+    it makes a branch beside that one. GET reads the turns before ``?before=``."""
     actor = await aactor_of(request)
     if request.method == "GET":
         return await sync_to_async(_older)(request, actor, session_id)
     session = await aget_object_or_404(Session.objects.askable_by(actor), pk=session_id)
     try:
-        turn = await _ask(actor, session, request)
+        if "instead_of" in request.POST:
+            anchor = f"turn-{(await _ask_again(actor, session, request)).pk}"
+        else:
+            anchor = await _ask_or_queue(actor, session, request)
     except CarrelError as error:
         return await sync_to_async(_refused)(request, actor, session, error)
     if not request.htmx:
-        return redirect(f"{reverse('session', args=[session.pk])}#turn-{turn.pk}")
+        return redirect(f"{reverse('session', args=[session.pk])}#{anchor}")
     response = HttpResponse(status=204)  # the question arrives on the stream, here as everywhere
     response["HX-Trigger"] = "prompt-accepted"
     return response
@@ -67,13 +78,94 @@ async def stop(request: HttpRequest, session_id: str) -> HttpResponse:
 
 @signed_in
 @require_GET
+def show(request: HttpRequest, session_id: str, seq: int) -> HttpResponse:
+    """One turn alone."""
+    session, turn = _turn(actor_of(request), session_id, seq)
+    if not request.htmx:
+        return redirect(f"{reverse('session', args=[session.pk])}#turn-{turn.pk}")
+    context = {"session": session, "turn": turn_shown(actor_of(request), session, turn)}
+    return render(request, "chat/_turn.html", context)
+
+
+@signed_in
+@require_GET
+def edit(request: HttpRequest, session_id: str, seq: int) -> HttpResponse:
+    """The question, to be put in other words beside the one it was."""
+    actor = actor_of(request)
+    session = get_object_or_404(Session.objects.askable_by(actor), pk=session_id)
+    turn = get_object_or_404(Turn, session=session, seq=seq)
+    context = {"session": session, "turn": turn_shown(actor, session, turn)}
+    template = "chat/_edit.html" if request.htmx else "chat/edit.html"
+    return render(request, template, context)
+
+
+@signed_in
+@require_POST
+def choose(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Read the session on through another of the ways it went."""
+    actor = actor_of(request)
+    session = get_object_or_404(Session.objects.askable_by(actor), pk=session_id)
+    turn = get_object_or_404(Turn, session=session, seq=_number(request, "turn"))
+    try:
+        choose_branch(session, turn)
+    except Conflict as error:
+        return _refused(request, actor, session, error)
+    if request.htmx:
+        return HttpResponse(status=204)  # the stream brings it, here as everywhere
+    return redirect(f"{reverse('session', args=[session.pk])}#turn-{turn.pk}")
+
+
+@signed_in
+@require_POST
+def queue(request: HttpRequest, session_id: str) -> HttpResponse:
+    """``change=PK`` gives a waiting prompt the words of ``prompt-PK``; ``remove=PK`` takes it
+    back. One that has started meanwhile stays as it is."""
+    actor = actor_of(request)
+    session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
+    verb = "remove" if "remove" in request.POST else "change"
+    pk = _number(request, verb)
+    prompt = QueuedPrompt.objects.editable_by(actor).filter(session=session, pk=pk).first()
+    try:
+        if prompt and verb == "remove":
+            remove_queued(prompt)
+        elif prompt:
+            change_queued(prompt, request.POST.get(f"prompt-{pk}", "").strip())
+    except CarrelError as error:
+        return _refused(request, actor, session, error)
+    return HttpResponse(status=204) if request.htmx else redirect("session", session_id)
+
+
+@signed_in
+@require_POST
+def rate(request: HttpRequest, session_id: str) -> HttpResponse:
+    """``good=SEQ`` or ``bad=SEQ``, with ``comment``; ``none=SEQ`` takes it back."""
+    actor = actor_of(request)
+    rating = next((word for word in ("good", "bad", "none") if word in request.POST), "none")
+    session, turn = _turn(actor, session_id, _number(request, rating))
+    if rating == "none":
+        take_back_feedback(actor, turn)
+    else:
+        comment = request.POST.get("comment", "").strip()[:LONGEST_COMMENT]
+        give_feedback(actor, turn, Feedback.Rating(rating), comment)
+    if not request.htmx:
+        return redirect(f"{reverse('session', args=[session.pk])}#turn-{turn.pk}")
+    asks = rating != "none" and "comment" not in request.POST
+    context = {"session": session, "turn": turn_shown(actor, session, turn), "asks": asks}
+    return render(request, "chat/_feedback_again.html", context)
+
+
+@signed_in
+@require_GET
 def answer(request: HttpRequest, session_id: str, seq: int) -> HttpResponse:
     """One answer as Markdown, with its sources named."""
-    session = get_object_or_404(Session.objects.visible_to(actor_of(request)), pk=session_id)
-    turn = get_object_or_404(Turn, session=session, seq=seq)
-    exchange = fold(log.history(session.pk, after=turn.seq - 1)).exchanges[0]
-    context = {"turn": Reading(exchange, session.pk)}
+    session, turn = _turn(actor_of(request), session_id, seq)
+    context = {"turn": turn_shown(actor_of(request), session, turn)}
     return render(request, "chat/answer.md", context, content_type="text/markdown; charset=utf-8")
+
+
+def _turn(actor: Actor, session_id: str, seq: int) -> tuple[Session, Turn]:
+    session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
+    return session, get_object_or_404(Turn, session=session, seq=seq)
 
 
 def _open_session(actor: Actor, chosen: list[str]) -> Session:
@@ -87,16 +179,48 @@ def _open_session(actor: Actor, chosen: list[str]) -> Session:
 
 async def _ask(actor: Actor, session: Session, request: HttpRequest) -> Turn:
     """Start the turn; a session that was made for a refused prompt goes again."""
-    prompts = [text.strip() for text in request.POST.getlist("prompt")]  # the box's, a button's
-    prompt = next(filter(None, reversed(prompts)), "").replace("\r\n", "\n")
     chosen = [] if session.is_bound else request.POST.getlist("index")
     model = request.POST.get("model", "")
     try:
-        return await start_turn(actor, session, prompt, index_ids=chosen, model=model)
+        return await start_turn(actor, session, _text(request), index_ids=chosen, model=model)
     except CarrelError:
         if not await session.turns.aexists() and session.is_bound and "index" in request.POST:
             await sync_to_async(delete_session)(session)
         raise
+
+
+async def _ask_or_queue(actor: Actor, session: Session, request: HttpRequest) -> str:
+    """The element of the page that shows what became of the prompt."""
+    try:
+        return f"turn-{(await _ask(actor, session, request)).pk}"
+    except Settled:
+        raise
+    except Conflict:
+        chosen = [] if session.is_bound else request.POST.getlist("index")
+        model = request.POST.get("model", "")
+        await queue_prompt(actor, session, _text(request), index_ids=chosen, model=model)
+        return "queue"
+
+
+async def _ask_again(actor: Actor, session: Session, request: HttpRequest) -> Turn:
+    """The same question, or other words for it, where it was put before."""
+    seq = _number(request, "instead_of")
+    turn = await aget_object_or_404(Turn, session=session, seq=seq)
+    prompt = _text(request) or (await turn.events.aget(seq=turn.seq)).payload["content"]
+    return await start_turn(
+        actor, session, prompt, index_ids=turn.index_ids, model=turn.model, instead_of=turn
+    )
+
+
+def _text(request: HttpRequest) -> str:
+    prompts = [text.strip() for text in request.POST.getlist("prompt")]  # the box's, a button's
+    return next(filter(None, reversed(prompts)), "").replace("\r\n", "\n")
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    """A seq from the form; what is none is the seq of no turn."""
+    text = request.POST.get(name, "")[:18]
+    return int(text) if text.isdecimal() else 0
 
 
 def _refused(

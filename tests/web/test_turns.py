@@ -1,0 +1,185 @@
+"""One turn of a session: asked again, waiting, judged."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from chat.models import Event, Feedback, QueuedPrompt, Session, Turn
+from tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def branched(session, answered) -> list[Turn]:
+    """Two ways the session began; the second is read now."""
+    turns = [answered("Which lamps?", "Green."), answered("Which lamps?", "The green ones.")]
+    Session.objects.update(tip=turns[1], is_branched=True)
+    return turns
+
+
+def page(client, session) -> str:
+    return client.get(reverse("session", args=[session.pk])).content.decode()
+
+
+def test_only_the_branch_that_is_read_now_is_shown_with_a_way_to_the_other(
+    client, session, branched
+):
+    html = page(client, session)
+
+    assert "The green ones." in html
+    assert "<p>Green.</p>" not in html
+    assert "<span>2/2</span>" in html
+    assert f'name="turn"\n          value="{branched[0].seq}"' in html
+
+
+def test_older_turns_of_another_branch_are_not_loaded_upward(client, session, branched, answered):
+    parent = branched[1]
+    for number in range(25):
+        turn = answered(f"Question {number:02d}?")
+        Turn.objects.filter(pk=turn.pk).update(parent=parent)
+        parent = turn
+    Session.objects.update(tip=parent)
+    before = page(client, session).split("/turns/?before=")[1].split('"')[0]
+
+    older = client.get(
+        f"{reverse('turns', args=[session.pk])}?before={before}", headers={"hx-request": "true"}
+    ).content.decode()
+
+    assert "The green ones." in older
+    assert "Question 04?" in older
+    assert "<p>Green.</p>" not in older
+
+
+def test_the_other_branch_is_chosen(client, session, branched):
+    client.post(reverse("branch", args=[session.pk]), {"turn": branched[0].seq})
+
+    session.refresh_from_db()
+    assert session.tip == branched[0]
+
+
+def test_a_reader_of_a_share_may_not_choose_what_is_read(client, session, branched):
+    Session.objects.update(sharing=Session.Sharing.READ_ONLY)
+    client.force_login(make_user("colleague"))
+
+    response = client.post(reverse("branch", args=[session.pk]), {"turn": branched[0].seq})
+
+    assert response.status_code == 404
+    assert "The green ones." in page(client, session)
+
+
+def test_an_answer_of_another_branch_is_still_there_to_copy(client, session, branched):
+    html = client.get(reverse("answer", args=[session.pk, branched[0].seq])).content.decode()
+
+    assert "Green." in html
+
+
+def test_a_waiting_prompt_is_changed_and_taken_back_by_whoever_wrote_it_or_owns_the_session(
+    client, session, reader, answered
+):
+    answered()
+    Session.objects.update(sharing=Session.Sharing.QUERY)
+    colleague = make_user("colleague")
+    prompt = QueuedPrompt.objects.create(session=session, asked_by=colleague, prompt="And pens?")
+    url = reverse("queue", args=[session.pk])
+    change = {"change": prompt.pk, f"prompt-{prompt.pk}": "And pencils?"}
+    client.force_login(make_user("passer-by"))
+    client.post(url, change)
+    prompt.refresh_from_db()
+    assert prompt.prompt == "And pens?"
+
+    client.force_login(colleague)
+    client.post(url, change)
+    prompt.refresh_from_db()
+    assert prompt.prompt == "And pencils?"
+
+    client.force_login(reader)
+    client.post(url, {"remove": prompt.pk})
+    assert not QueuedPrompt.objects.exists()
+
+
+def test_a_waiting_prompt_cannot_be_left_blank(client, session, reader, answered):
+    answered()
+    prompt = QueuedPrompt.objects.create(session=session, asked_by=reader, prompt="And pens?")
+
+    response = client.post(
+        reverse("queue", args=[session.pk]), {"change": prompt.pk, f"prompt-{prompt.pk}": " "}
+    )
+
+    assert response.status_code == 422
+    prompt.refresh_from_db()
+    assert prompt.prompt == "And pens?"
+
+
+def test_a_word_on_an_answer_is_kept_shown_and_taken_back(client, session, reader, answered):
+    turn = answered()
+    url = reverse("feedback", args=[session.pk])
+
+    client.post(url, {"bad": turn.seq})
+    client.post(url, {"bad": turn.seq, "comment": "They are blue."})
+    kept = Feedback.objects.get()
+    html = page(client, session)
+    client.post(url, {"none": turn.seq})
+
+    assert (kept.user, kept.rating, kept.comment) == (reader, "bad", "They are blue.")
+    assert "They are blue." in html
+    assert not Feedback.objects.exists()
+
+
+def test_nobody_sees_the_word_of_another(client, session, answered):
+    turn = answered()
+    client.post(
+        reverse("feedback", args=[session.pk]), {"bad": turn.seq, "comment": "They are blue."}
+    )
+    Session.objects.update(sharing=Session.Sharing.READ_ONLY)
+    client.force_login(make_user("colleague"))
+
+    assert "They are blue." not in page(client, session)
+
+
+def test_a_turn_of_another_session_is_not_reached_through_ones_own(client, session, answered):
+    turn = answered()
+    mine = Session.objects.create(project=session.project, owner=make_user("other"))
+    client.force_login(mine.owner)
+
+    for name in ("turn", "edit", "answer"):
+        assert client.get(reverse(name, args=[mine.pk, turn.seq])).status_code == 404
+    assert client.post(reverse("feedback", args=[mine.pk]), {"good": turn.seq}).status_code == 404
+
+
+def test_five_hundred_turns_cost_no_more_queries_than_five(
+    client, session, answered, django_assert_num_queries
+):
+    for _ in range(5):
+        answered()
+    client.get(reverse("session", args=[session.pk]))
+    with CaptureQueriesContext(connection) as few:
+        html = page(client, session)
+    first = session.turns.order_by("seq").first()
+    events = list(first.events.order_by("seq"))
+    seq = Event.objects.order_by("-seq").first().seq
+    turns, rows = [], []
+    for _ in range(495):
+        seq += len(events)
+        turns.append(Turn(session=session, asked_by=session.owner, seq=seq, state="done"))
+    Turn.objects.bulk_create(turns)
+    for turn in session.turns.order_by("seq")[5:]:
+        rows += [
+            Event(
+                session=session,
+                turn=turn,
+                seq=turn.seq + at,
+                type=event.type,
+                payload=event.payload,
+                created_at=event.created_at,
+            )
+            for at, event in enumerate(events)
+        ]
+    Event.objects.bulk_create(rows)
+
+    with django_assert_num_queries(len(few)):
+        long = page(client, session)
+
+    assert len(long) < 150_000
+    assert long.count('class="turn"') == 20 > html.count('class="turn"')
