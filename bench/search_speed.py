@@ -5,7 +5,8 @@
 Passages are put together anew from the sentences of the collections in ``$RETRIEVAL_DATA``;
 questions are the collections'. Whole requests are ``POST /api/v1/retrieval/retrieve`` over one kept
 connection, warm, one after the other; the bare query is FTS5's over a table of the same passages.
-One index of all passages is set against ten of a tenth each. All figures are medians.
+One index of all passages is set against ten of a tenth each. Figures are medians over the
+questions, of the best of three times each.
 
 ``PEERS=/path/to/python`` adds Chroma, LanceDB and LlamaIndex, from an environment of their own
 with ``chromadb lancedb llama-index-core llama-index-retrievers-bm25 pyarrow``.
@@ -14,6 +15,7 @@ with ``chromadb lancedb llama-index-core llama-index-retrievers-bm25 pyarrow``.
 import argparse
 import asyncio
 import json
+import math
 import os
 import random
 import sqlite3
@@ -86,7 +88,7 @@ def measure(texts: Sequence[str], vectors: np.ndarray, asked: Sequence[str]) -> 
 
                 took = median(request, asked)
                 print_time(name, took, f"allowed {1.5 * baseline + 5:.1f}")
-        asyncio.run(one_against_ten(whole, parts, asked))
+        one_against_ten(whole, parts, asked)
         vector_stage(whole, vectors, asked)
 
 
@@ -150,17 +152,17 @@ def bare_query(path: Path, texts: Iterable[str]) -> Callable[[str], Any]:
     return query
 
 
-async def one_against_ten(whole: str, parts: Sequence[str], asked: Sequence[str]) -> None:
+def one_against_ten(whole: str, parts: Sequence[str], asked: Sequence[str]) -> None:
     from chat.retrieval.base import Query
     from chat.retrieval.search import search
 
-    for name, ids in (("search, one index", [whole]), ("search, ten of a tenth", parts)):
-        times = []
-        for text in [*asked, *asked]:
-            started = time.perf_counter()
-            await search(Query(text, tuple(ids)))
-            times.append(time.perf_counter() - started)
-        print_time(name, statistics.median(times[len(asked) :]) * 1000)
+    with asyncio.Runner() as runner:
+        for name, ids in (("search, one index", [whole]), ("search, ten of a tenth", parts)):
+
+            def ask(text: str, ids: Sequence[str] = ids) -> None:
+                runner.run(search(Query(text, tuple(ids))))
+
+            print_time(name, median(ask, asked))
 
 
 def vector_stage(index_id: str, vectors: np.ndarray, asked: Sequence[str]) -> None:
@@ -183,13 +185,15 @@ def vector_stage(index_id: str, vectors: np.ndarray, asked: Sequence[str]) -> No
 
 
 def median(work: Callable[[str], Any], asked: Sequence[str]) -> float:
-    """Milliseconds; all questions are asked once before."""
-    times = []
-    for text in [*asked, *asked]:
-        started = time.perf_counter()
-        work(text)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[len(asked) :]) * 1000
+    """Milliseconds: of each question the best of three, once all have been asked before."""
+    best: dict[str, float] = {}
+    for turn in range(4):
+        for text in asked:
+            started = time.perf_counter()
+            work(text)
+            took = time.perf_counter() - started
+            best[text] = min(best.get(text, took), took) if turn else math.inf
+    return statistics.median(best.values()) * 1000
 
 
 def print_time(name: str, milliseconds: float, note: str = "") -> None:

@@ -57,8 +57,8 @@ def main() -> None:
     seconds = time.perf_counter() - started
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     print(
-        f"  {'LlamaIndex, nothing stored':28} {seconds:6.1f} s  {len(nodes) / seconds:6.0f} chunks a "
-        f"second  {len(nodes)} chunks  {time.process_time():.1f} s of CPU in all  "
+        f"  {'LlamaIndex, nothing stored':28} {seconds:6.1f} s  {len(nodes) / seconds:6.0f} "
+        f"chunks a second  {len(nodes)} chunks  {time.process_time():.1f} s of CPU in all  "
         f"{grown / 1024:.0f} MB more",
         flush=True,
     )
