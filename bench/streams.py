@@ -106,7 +106,7 @@ def first_text(relays: Sequence["Direct | Carrel"], options: argparse.Namespace)
 def report_first_text(
     relay: "Direct | Carrel", streams: Sequence[Stream], at_once: int, floor: float
 ) -> None:
-    check(streams, None)
+    faults = check(streams, None)
     first = median(s.first_text for s in streams)
     retrieval = median(s.retrieval for s in streams)
     line = f"  {at_once:4} at once  {relay.name:24} {first * 1e3:8.1f}"
@@ -115,7 +115,7 @@ def report_first_text(
         line += f"   retrieval {retrieval * 1e3:.1f}, added beside it {own * 1e3:.1f}"
     elif relay.pid:
         line += f"   added {(first - floor) * 1e3:.1f}"
-    print(line)
+    print(f"{line}   {faults}")
 
 
 def paced(relays: Sequence["Direct | Carrel"], options: argparse.Namespace) -> None:
