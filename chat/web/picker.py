@@ -10,6 +10,17 @@ from chat.models import MAX_INDEXES, Actor, Chunk, Document, Index, Session, Tur
 
 SUGGESTIONS = 4
 LONGEST_HEADING = 60  # characters
+ASKING = {
+    *("who", "whose", "what", "when", "where", "why", "which", "how"),
+    *("wer", "wessen", "was", "wann", "wo", "warum", "welche", "wie"),
+}
+TELLING = {  # what headings of manuals begin with, but for those that are nouns as well
+    *("add", "allow", "apply", "ask", "choose", "collect", "compare", "configure", "connect"),
+    *("convert", "create", "define", "delete", "deploy", "disable", "edit", "enable", "extend"),
+    *("find", "get", "give", "improve", "install", "invite", "make", "manage", "merge", "migrate"),
+    *("organise", "organize", "prepare", "protect", "publish", "remove", "rename", "replace"),
+    *("restore", "save", "send", "submit", "uninstall", "use", "verify", "write"),
+}
 
 
 def choices(actor: Actor) -> list[Index]:
@@ -66,13 +77,25 @@ def suggestions(actor: Actor, index_ids: Sequence[str]) -> list[str]:
             headings[pk].remove(leaf)
             if not headings[pk]:
                 del headings[pk]
-            questions.append(_question(leaf, names[pk], len(questions)))
+            questions.append(question_about(leaf, names[pk], len(questions)))
     return list(dict.fromkeys(questions))[:SUGGESTIONS]
 
 
-def _question(heading: str, title: str, turn: int) -> str:
+def question_about(heading: str, title: str, turn: int = 0) -> str:
+    """A heading as someone would ask for what stands under it.
+
+    Headings that ask, or say what to do, become that question in their own language; of others it
+    is asked in the reader's, in one of several forms by ``turn``.
+    """
     if heading.endswith("?"):
         return heading
+    first, _blank, rest = heading.partition(" ")
+    if first.lower() == "how" and rest.startswith("to "):
+        return f"How do I {rest.removeprefix('to ')}?"
+    if first.lower() in ASKING and rest:
+        return f"{heading}?"
+    if first.lower() in TELLING and rest:
+        return f"How do I {first.lower()} {rest}?"
     forms = (
         _("What does %(title)s say about “%(heading)s”?"),
         _("Explain “%(heading)s” in a few sentences"),

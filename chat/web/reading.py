@@ -68,7 +68,7 @@ class Reading:
     @property
     def error(self) -> str:
         stop = self.exchange.stop
-        return stop.error or "" if stop and stop.is_error else ""
+        return _(stop.error) if stop and stop.is_error and stop.error else ""
 
     @property
     def seconds(self) -> float:

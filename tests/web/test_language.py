@@ -8,6 +8,10 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 
+from chat.events.types import UserInput
+from chat.runs import NO_INDEX
+from tests.web.conftest import done, write_turn
+
 CATALOG = Path(settings.LOCALE_PATHS[0]) / "de" / "LC_MESSAGES"
 
 
@@ -20,6 +24,18 @@ def test_every_sentence_of_the_catalog_is_in_what_is_loaded():
 
     assert len(said) > 100
     assert [(e, loaded.gettext(e)) for e, _ in said] == said
+
+
+@pytest.mark.django_db
+def test_what_went_wrong_is_said_in_german_too(client, session):
+    write_turn(session, UserInput("Why?"), done(NO_INDEX))
+    german = {"accept-language": "de"}
+
+    html = client.get(reverse("session", args=[session.pk]), headers=german).content.decode()
+    refused = client.post(reverse("turns", args=[session.pk]), {"prompt": " "}, headers=german)
+
+    assert "Keiner der Indizes kann durchsucht werden." in html
+    assert "Schreiben Sie zuerst eine Frage." in refused.content.decode()
 
 
 @pytest.mark.django_db

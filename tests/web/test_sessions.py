@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from chat.events.types import TextDelta, UserInput
 from chat.models import Role, Session
+from chat.web.picker import question_about
 from tests.factories import make_index, make_project, make_session, make_user
 from tests.web.conftest import write_turn
 
@@ -100,7 +101,7 @@ def test_strangers_get_404_and_readers_of_a_share_no_composer(client, session, a
     assert "Shared by reader" in shared
 
 
-@pytest.mark.parametrize("name", ["details", "pin", "share", "delete"])
+@pytest.mark.parametrize("name", ["details", "pin", "archive", "share", "delete"])
 def test_only_the_owner_may_change_a_session(client, session, name):
     Session.objects.update(sharing=Session.Sharing.QUERY)
     client.force_login(make_user("colleague"))
@@ -167,6 +168,36 @@ def test_an_owner_renames_pins_shares_and_deletes(client, session):
     client.post(reverse("delete", args=[session.pk]))
 
     assert client.get(reverse("session", args=[session.pk])).status_code == 404
+
+
+def test_an_archived_session_leaves_the_rail_is_listed_and_comes_back(client, session):
+    url = reverse("archive", args=[session.pk])
+    row = f'id="row-{session.pk}"'
+
+    client.post(url)
+    without, archive = page(client, "home"), page(client, "archived")
+    client.post(url)
+
+    assert row not in without
+    assert "Lamps" in archive
+    assert row in page(client, "home")
+
+
+@pytest.mark.parametrize(
+    ("heading", "question"),
+    [
+        ("Connect Ollama", "How do I connect Ollama?"),
+        ("How to back up", "How do I back up?"),
+        ("Who can see my documents", "Who can see my documents?"),
+        ("Wie man sichert", "Wie man sichert?"),
+        ("Is it fast?", "Is it fast?"),
+        ("Pencils", "What does Rules say about “Pencils”?"),
+        ("Return policy", "What does Rules say about “Return policy”?"),
+        ("Opening hours", "What does Rules say about “Opening hours”?"),
+    ],
+)
+def test_a_suggestion_is_what_someone_would_ask(heading, question):
+    assert question_about(heading, "Rules") == question
 
 
 def test_the_rail_pages_by_keyset_and_neither_repeats_nor_hides(client, reader, index):

@@ -1,5 +1,6 @@
 """The list of sessions: further down, and searched."""
 
+from django.core.paginator import Paginator
 from django.db.models import OuterRef, Q, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -8,7 +9,7 @@ from django.views.decorators.http import require_GET
 from chat.models import Actor, Document, Event, Session
 from chat.web.markdown import plain
 from chat.web.people import actor_of, signed_in
-from chat.web.rail import rail_groups, with_signs
+from chat.web.rail import AT_ONCE, by_age, rail_groups, with_signs
 
 HITS = 30
 
@@ -21,6 +22,16 @@ def more(request: HttpRequest) -> HttpResponse:
     context = {"groups": groups, "cursor": cursor, "above": request.GET.get("above", "")}
     template = "chat/_rail_groups.html" if request.htmx else "chat/sessions.html"
     return render(request, template, context)
+
+
+@signed_in
+@require_GET
+def archived(request: HttpRequest) -> HttpResponse:
+    """Sessions that were put away, last used first, by pages."""
+    mine = Session.objects.owned_by(actor_of(request)).exclude(archived_at=None)
+    page = Paginator(with_signs(mine).recent(), AT_ONCE).get_page(request.GET.get("page"))
+    context = {"groups": by_age(page.object_list), "page": page}
+    return render(request, "chat/archive.html", context)
 
 
 @signed_in

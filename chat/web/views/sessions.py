@@ -91,6 +91,16 @@ def pin(request: HttpRequest, session_id: str) -> HttpResponse:
 
 @signed_in
 @require_POST
+def archive(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Out of the rail, or back into it; searched as before."""
+    session = own_session(request, session_id)
+    session.archived_at = None if session.archived_at else timezone.now()
+    session.save(update_fields=["archived_at"])
+    return _whole_rail(request, session)
+
+
+@signed_in
+@require_POST
 def share(request: HttpRequest, session_id: str) -> HttpResponse:
     session = own_session(request, session_id)
     if request.POST.get("sharing") in Session.Sharing.values:

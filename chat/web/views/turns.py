@@ -4,6 +4,7 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chat.actions.feedback import give_feedback, take_back_feedback
@@ -227,7 +228,7 @@ def _refused(
     request: HttpRequest, actor: Actor, session: Session | None, error: CarrelError
 ) -> HttpResponse:
     """Say why at the composer; the text stays where it was written."""
-    context = {"error": error.message}
+    context = {"error": _(error.message)}
     if request.htmx:
         return render(request, "chat/_refused.html", context, status=error.status)
     chosen = request.POST.getlist("index")
