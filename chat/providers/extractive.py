@@ -27,6 +27,7 @@ PASSAGES = 5  # that are looked at, the best ones
 QUOTES = 3  # sentences picked for one answer, at most
 BESIDE = 0.7, 0.5  # shares of the best score, with and without its passage, to be quoted too
 BESIDE_STEPS = 0.55, 0.4  # ... where the question asks how to do something
+SAME_THING = 0.6  # share of the asked words in the best step that another step must hold too
 ENOUGH = 0.57  # fit of the best sentence, for it to be called an answer
 CLOSE = 0.3  # ... to be shown as what comes closest
 LONGEST = 100  # words of a question that are looked at, its last ones
@@ -183,7 +184,6 @@ class Candidate:
     fit: float  # 0 to 1, to judge by
     meets: Array  # for each word asked: 1 if it stands here, 0.5 and more nearby, 0 if not
     is_cued: bool  # it has in it what the question asks for
-    rarest: int  # the word it meets that tells most
 
     @property
     def stems(self) -> set[str]:
@@ -225,7 +225,6 @@ def rate(
                 float(fit[at]),
                 meets[:, at],
                 bool(cued[at]),
-                int(np.argmax(weights * (meets[:, at] >= 0.5))),
             )
             for at in range(len(passage.units))
             if can_answer(passage.units, at)
@@ -273,7 +272,9 @@ def _meets(asked: Sequence[str], passage: Passage) -> Array:
     """For each stem asked and each unit: 1 where it stands there, less where it stands nearby."""
     here = np.array([[word in stems for stems in passage.stems] for word in asked], np.float32)
     before, after = np.zeros_like(here), np.zeros_like(here)
-    before[:, 1:], after[:, :-1] = 0.6 * here[:, :-1], 0.3 * here[:, 1:]
+    same = [one.headings == other.headings for one, other in pairwise(passage.units)]
+    joined = np.array(same, np.float32)  # what stands under another heading is not nearby
+    before[:, 1:], after[:, :-1] = 0.6 * joined * here[:, :-1], 0.3 * joined * here[:, 1:]
     over = np.array([[0.5 * (word in over) for over in passage.over] for word in asked], np.float32)
     return np.maximum.reduce([here, before, after, over])
 
@@ -298,7 +299,8 @@ def pick(question: Question, candidates: Sequence[Candidate]) -> list[Candidate]
         if len(picked) == QUOTES or candidate.score < beside * best.score:
             break
         if question.is_instruction:  # how to do one thing is no part of how to do another
-            strays = candidate.meets[best.rarest] < 0.5
+            held = candidate.meets[best.meets == 1] >= 0.5
+            strays = held.size > 0 and held.mean() < SAME_THING
         else:
             strays = best.is_cued and not candidate.is_cued
         if candidate.own >= own * best.own and not strays and not _repeats(candidate, picked):
