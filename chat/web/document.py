@@ -10,9 +10,11 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from chat.models import Document
+from chat.models import Document, File
 
+from .leaf import Leaf
 from .markdown import render, render_document
+from .people import actor_of
 
 WINDOW = 24_000  # characters rendered at once; about eight printed pages
 LEAD = 6_000  # of these, what stands above the passage
@@ -50,6 +52,22 @@ class Extract:
             earlier=_block_start(text, max(0, first - WINDOW)) if first else None,
             later=last if last < len(text) else None,
         )
+
+
+def shown(request: HttpRequest, document: Document) -> dict[str, Any]:
+    """What a template needs to show the document around characters ``start`` to ``end``: a PDF as
+    its page, unless ``view=text`` is asked for."""
+    start, end = number_of(request, "start"), number_of(request, "end")
+    extract = Extract.of(document, start, end, number_of(request, "from", -1))
+    leaf = Leaf.of(document, start, end, request)
+    files = File.objects.visible_to(actor_of(request))
+    return {
+        "document": document,
+        "extract": extract,
+        "leaf": leaf,
+        "as_page": leaf is not None and request.GET.get("view") != "text",
+        "may_download": files.filter(directory_files=document.directory_file_id).exists(),
+    }
 
 
 def passage_extract(passage: Mapping[str, Any]) -> Extract:

@@ -1,9 +1,10 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from .views import appearance, library, rail, sessions, sources, streams, turns
+from .views import appearance, library, originals, rail, sessions, sources, streams, turns
 
 SESSION = "chat/<str:session_id>"
+DOCUMENT = "library/<str:index_id>/files/<str:file_id>"
 
 urlpatterns = [
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
@@ -41,6 +42,9 @@ urlpatterns = [
     path("library/<str:index_id>/", library.index, name="index"),
     path("library/<str:index_id>/files/", library.upload, name="upload"),
     path("library/<str:index_id>/files/<str:file_id>/", library.document, name="document"),
+    path(f"{DOCUMENT}/original/", originals.original, name="original"),
+    path(f"{DOCUMENT}/pages/<int:number>.jpg", originals.page, name="page_picture"),
+    path(f"{DOCUMENT}/pages/<int:number>.svg", originals.marks, name="page_marks"),
     path("library/<str:index_id>/files/<str:file_id>/remove/", library.remove, name="remove"),
     path("library/<str:index_id>/sync/", library.sync, name="sync"),
     path("library/<str:index_id>/sync/cancel/", library.cancel, name="cancel_sync"),

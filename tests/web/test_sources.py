@@ -3,9 +3,10 @@
 import pytest
 from django.urls import reverse
 
-from chat.models import Session
+from chat.models import Document, Role, Session
 from chat.web.document import WINDOW
-from tests.factories import make_project, make_user
+from tests.factories import make_file, make_project, make_user
+from tests.retrieval.samples import pdf
 from tests.web.conftest import CITED, TEXT
 
 pytestmark = pytest.mark.django_db
@@ -105,3 +106,73 @@ def test_the_document_page_needs_the_right_to_its_index(client, index):
 
     assert TEXT.split("\n")[0].removeprefix("# ") in mine.content.decode()
     assert client.get(url).status_code == 404
+
+
+PAGES = ["The reading room opens at nine.", "Its lamps were made in 1911 by hand."]
+
+
+@pytest.fixture
+def leaflet(index) -> Document:
+    """A PDF of two pages."""
+    text = "\n\n".join(PAGES)
+    return Document.objects.create(
+        index=index,
+        directory_file=make_file(index.directory, "leaflet.pdf", pdf([[one] for one in PAGES])),
+        name="leaflet.pdf",
+        text=text,
+        page_starts=[0, text.index(PAGES[1])],
+        state="ready",
+        chunk_count=1,
+    )
+
+
+def address(name: str, document: Document, *more) -> str:
+    return reverse(name, args=[document.index_id, document.directory_file_id, *more])
+
+
+def test_a_pdf_opens_at_the_page_of_the_passage_and_shows_its_text_when_asked(client, leaflet):
+    start = leaflet.page_starts[1]
+    url = f"{address('document', leaflet)}?start={start}&end={start + 20}"
+
+    page = client.get(url).content.decode()
+    text = client.get(f"{url}&view=text").content.decode()
+
+    assert "Page 2 of 2" in page
+    assert address("page_picture", leaflet, 2) in page
+    assert "Previous page" in page and "Next page" not in page
+    assert "1911 by hand." in text
+
+
+def test_the_passage_is_boxed_where_it_stands_on_the_page(client, leaflet):
+    start = leaflet.page_starts[1]
+
+    picture = client.get(address("page_picture", leaflet, 2))
+    marks = client.get(
+        address("page_marks", leaflet, 2), {"start": start, "end": len(leaflet.text)}
+    )
+    elsewhere = client.get(address("page_marks", leaflet, 1), {"start": start, "end": start + 30})
+
+    assert picture.content.startswith(b"\xff\xd8\xff")
+    assert picture["X-Content-Type-Options"] == "nosniff"
+    assert b"<rect" in marks.content
+    assert b"<rect" not in elsewhere.content
+
+
+def test_a_page_that_is_not_there_is_not_found(client, leaflet):
+    assert client.get(address("page_picture", leaflet, 9)).status_code == 404
+
+
+def test_pages_and_originals_are_for_those_who_may_see_them(client, leaflet):
+    viewer = client.get(address("original", leaflet)).status_code
+    client.force_login(make_user("editor", role=Role.EDITOR))
+    editor = client.get(address("original", leaflet))
+    client.force_login(make_user("stranger", role=None))
+    stranger = [
+        client.get(address(name, leaflet, *more)).status_code
+        for name, more in [("original", ()), ("page_picture", (1,)), ("page_marks", (1,))]
+    ]
+
+    assert viewer == 404
+    assert editor["Content-Disposition"] == 'attachment; filename="leaflet.pdf"'
+    assert editor["Content-Type"] == "application/octet-stream"
+    assert stranger == [404, 404, 404]

@@ -30,7 +30,7 @@ from chat.models import (
 )
 from chat.retrieval.base import Query
 from chat.retrieval.search import search
-from chat.web.document import Extract, number_of
+from chat.web.document import shown
 from chat.web.people import aactor_of, actor_of, signed_in
 
 FILES_AT_ONCE = 100
@@ -164,9 +164,7 @@ def document(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
         index=index_id,
         directory_file=file_id,
     )
-    start, end = number_of(request, "start"), number_of(request, "end")
-    extract = Extract.of(found, start, end, number_of(request, "from", -1))
-    return render(request, "library/document.html", {"document": found, "extract": extract})
+    return render(request, "library/document.html", shown(request, found))
 
 
 def _index_context(request: HttpRequest, index_id: str) -> dict[str, Any]:

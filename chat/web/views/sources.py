@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET
 from chat.events.log import log
 from chat.events.transcript import fold
 from chat.models import Document, Session
-from chat.web.document import Extract, number_of, passage_extract
+from chat.web.document import Extract, number_of, passage_extract, shown
 from chat.web.people import actor_of, signed_in
 
 
@@ -20,7 +20,7 @@ def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> 
     """
     actor = actor_of(request)
     session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
-    start, end = number_of(request, "start"), number_of(request, "end")
+    start = number_of(request, "start")
     document = (
         Document.objects.visible_to(actor)
         .readable()
@@ -29,10 +29,10 @@ def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> 
         .first()
     )
     if document is not None:
-        extract = Extract.of(document, start, end, number_of(request, "from", -1))
+        context = shown(request, document)
     else:
-        extract = _cited(session, index_id, file_id, start)
-    context = {"session": session, "extract": extract, "document": document}
+        context = {"extract": _cited(session, index_id, file_id, start)}
+    context |= {"session": session}
     template = "chat/_source.html" if request.htmx else "chat/source.html"
     return render(request, template, context)
 

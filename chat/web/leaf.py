@@ -1,0 +1,56 @@
+"""A PDF's page as a pane shows it: the picture, the passage boxed on it, and the ways from here."""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from chat.models import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    number: int  # from 1
+    count: int
+    picture: str  # URLs, all
+    marks: str
+    text: str
+    here: str
+    before: str = ""
+    after: str = ""
+
+    @classmethod
+    def of(cls, document: Document, start: int, end: int, request: HttpRequest) -> "Leaf | None":
+        """The page asked for, else the one where the passage begins; None for what has none."""
+        starts = document.page_starts
+        if not starts or not document.name.lower().endswith(".pdf"):
+            return None
+        asked = request.GET.get("page", "")
+        number = int(asked) if asked.isdecimal() and len(asked) < 7 else bisect_right(starts, start)
+        number = min(max(number, 1), len(starts))
+        place = [document.index_id, document.directory_file_id, number]
+        span = {"start": start, "end": end}
+
+        def turned(page: int) -> str:
+            return f"?{urlencode(span | {'page': page})}"
+
+        return cls(
+            number=number,
+            count=len(starts),
+            picture=reverse("page_picture", args=place),
+            marks=f"{reverse('page_marks', args=place)}?{urlencode(span)}" if end > start else "",
+            text=f"?{urlencode(span | {'view': 'text'})}#passage",
+            here=turned(number),
+            before=turned(number - 1) if number > 1 else "",
+            after=turned(number + 1) if number < len(starts) else "",
+        )
+
+
+def passage_on_page(document: Document, start: int, end: int, page: int) -> str:
+    """What of the passage stands on that page."""
+    starts = [*document.page_starts, len(document.text)]
+    if not 1 <= page < len(starts):
+        return ""
+    return document.text[max(start, starts[page - 1]) : min(end, starts[page])]

@@ -1,0 +1,79 @@
+"""The file behind a document: its pages as pictures, and its bytes to take away."""
+
+from collections.abc import AsyncIterator
+
+from asgiref.sync import sync_to_async
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import aget_object_or_404
+from django.template.loader import render_to_string
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_GET
+
+from chat.errors import UnreadableFile
+from chat.models import Document, File
+from chat.retrieval.leaves import picture, places
+from chat.web.document import number_of
+from chat.web.leaf import passage_on_page
+from chat.web.people import aactor_of, signed_in
+
+A_WHILE = "private, max-age=86400"  # seconds; a replaced file's pages may linger so long
+PIECE = 256 * 1024  # bytes
+
+
+@signed_in
+@require_GET
+async def page(request: HttpRequest, index_id: str, file_id: str, number: int) -> HttpResponse:
+    """A page of a PDF, for whoever may search its index."""
+    document = await _document(request, index_id, file_id)
+    try:
+        image = await picture(document.directory_file.file, number)
+    except UnreadableFile as error:
+        raise Http404 from error
+    headers = {"Cache-Control": A_WHILE, "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(image, content_type="image/jpeg", headers=headers)
+
+
+@signed_in
+@require_GET
+async def marks(request: HttpRequest, index_id: str, file_id: str, number: int) -> HttpResponse:
+    """Boxes to lay over the page, around the lines of characters ``start`` to ``end``."""
+    document = await _document(request, index_id, file_id)
+    start, end = number_of(request, "start"), number_of(request, "end")
+    passage = passage_on_page(document, start, end, number)
+    try:
+        found = await places(document.directory_file.file, number, passage)
+    except UnreadableFile as error:
+        raise Http404 from error
+    svg = render_to_string("chat/marks.svg", {"found": found})
+    return HttpResponse(svg, content_type="image/svg+xml", headers={"Cache-Control": A_WHILE})
+
+
+@signed_in
+@require_GET
+async def original(request: HttpRequest, index_id: str, file_id: str) -> StreamingHttpResponse:
+    """The exact bytes, for those who keep the documents; no browser shows them in place."""
+    document = await _document(request, index_id, file_id)
+    files = File.objects.visible_to(await aactor_of(request))
+    file = await aget_object_or_404(files, pk=document.directory_file.file_id)
+    headers = {
+        "Content-Disposition": content_disposition_header(True, file.name) or "attachment",
+        "Content-Length": str(file.size),
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, no-store",
+    }
+    return StreamingHttpResponse(
+        _pieces(file), content_type="application/octet-stream", headers=headers
+    )
+
+
+async def _pieces(file: File) -> AsyncIterator[bytes]:
+    with await sync_to_async(file.content.open)("rb") as opened:
+        while piece := await sync_to_async(opened.read)(PIECE):
+            yield piece
+
+
+async def _document(request: HttpRequest, index_id: str, file_id: str) -> Document:
+    documents = Document.objects.visible_to(await aactor_of(request)).readable()
+    return await aget_object_or_404(
+        documents.select_related("directory_file__file"), index=index_id, directory_file=file_id
+    )
