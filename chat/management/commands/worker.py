@@ -44,9 +44,12 @@ class Command(BaseCommand):
             worker_id=process_name(),
         )
         worker.configure_signals()
-        worker.run()
-        stopping.set()
-        rounds.join()
+        try:
+            worker.run()
+        finally:
+            stopping.set()
+            rounds.join()
+            stopping.clear()  # ``quickstart`` and tests go on in this process
 
 
 class Worker(db_worker.Worker):
