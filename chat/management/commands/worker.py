@@ -5,7 +5,7 @@ import signal
 import threading
 from argparse import ArgumentParser
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connection
@@ -23,7 +23,7 @@ ROUNDS = 20.0  # seconds between looks for work that is due, or that nobody does
 
 
 class Command(BaseCommand):
-    requires_system_checks: ClassVar = []
+    requires_system_checks = ()  # pyright: ignore[reportAssignmentType]  # as Django says, not its stubs
     help = "Do background work: syncs, mostly. Any number may run, on any number of machines."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
