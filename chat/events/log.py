@@ -259,11 +259,13 @@ class EventLog:
                 continue
             with self.waiters.enrolled(session_id) as ring:
                 batch, running = await _read(session_id, after)
-                told = not batch and follower.takes_notice()
+                told = follower.takes_notice()
                 if not batch and not told:
                     often = running and not bell.reaches_others
                     await rings(ring, POLL_RUNNING if often else POLL_IDLE)
-            if batch or told or loop.time() - quiet_since >= SILENCE:
+            if told:
+                yield []
+            if batch or loop.time() - quiet_since >= SILENCE:
                 after, quiet_since = batch[-1].seq if batch else after, loop.time()
                 yield batch
 
@@ -273,14 +275,14 @@ class EventLog:
         """From memory, until the turn has ended and all of it was given."""
         position = turn_log.after(after) or 0
         while True:
-            if position < len(turn_log.events):
+            if follower.takes_notice():  # first: a slow reader of a fast turn never runs dry
+                yield []
+            elif position < len(turn_log.events):
                 batch = turn_log.events[position:]
                 position += len(batch)
                 yield batch
             elif turn_log.closed:
                 return
-            elif follower.takes_notice():
-                yield []
             else:
                 with self.waiters.enrolled(turn_log.session_id) as ring:
                     rung = await rings(ring, SILENCE)

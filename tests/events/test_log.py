@@ -170,6 +170,21 @@ async def test_a_follower_of_a_quiet_session_leaves_nothing_behind(session, monk
     assert not log.waiters._futures
 
 
+async def test_a_follower_who_never_runs_dry_still_learns_what_changed_beside(session):
+    log = EventLog()
+    turn_log = await begin_here(log, session)
+    stream = log.follow(session.pk)
+    await anext(stream)
+    turn_log.append(TextDelta("Because"))
+
+    await log.announce(session.pk)
+    batches = [await anext(stream), await anext(stream)]
+
+    await stream.aclose()
+    await turn_log.finish(STOP, Ending(Turn.State.DONE))
+    assert [[s.event for s in batch] for batch in batches] == [[], [TextDelta("Because")]]
+
+
 async def test_history_leaves_out_the_deltas_of_ended_turns(session):
     log = EventLog()
     turn_log = await begin_here(log, session)

@@ -31,6 +31,7 @@ from chat.web.rail import with_signs
 CHEAP = 0.005  # seconds of rendering that may be spent on every batch
 REST = 4.0  # times what a dearer one took, so that one reader never takes more than a fifth
 GONE = sse.frame("gone", event="close")
+LOOK_EVERY = 5.0  # seconds between looks whether the reader still may, while events keep coming
 SIGNPOSTS = (UserInput, ToolResult, Text, Stop)  # after these the session's row may read anew
 
 
@@ -106,6 +107,7 @@ class View:
         self.begin = 0  # follow from here: just before the turn that the page shows last
         self.queue = ""  # as the page shows it
         self.cost = 0.0  # seconds that rendering the last batch took
+        self.looked_at = monotonic()
         self.fragments: Fragments
 
     def frame(self, html: str) -> bytes:
@@ -132,7 +134,8 @@ class View:
         page must be opened anew."""
         kinds = {type(stamped.event) for stamped in batch}
         asked = UserInput in kinds
-        beside = await self._look(batch) if asked or not batch else ""
+        due = monotonic() - self.looked_at > LOOK_EVERY
+        beside = await self._look(batch) if asked or due or not batch else ""
         if beside is None:
             return None
         began = monotonic()
@@ -146,6 +149,7 @@ class View:
     @sync_to_async
     def _look(self, batch: Collection[Stamped]) -> str | None:
         """The queue if it has changed; None if the page's turns are not what is to be read now."""
+        self.looked_at = monotonic()
         session = _visible(self.actor, self.session_id)
         if session is None or _has_left(session, self.fragments.tip):
             return None
