@@ -5,6 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
+WORKERS ?= 3# tests mostly wait for processes: a few more than there are cores
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
 
 .PHONY: help run dev test browser lint format types bench check
@@ -19,7 +20,7 @@ dev: .venv/everything ## The same with DEBUG: templates and code reload
 	@exec env DEBUG=1 $(BIN)/python manage.py quickstart
 
 test: .venv/everything ## Run every test this machine can; say which it cannot
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 browser: .venv/everything ## Only the tests that drive Chromium
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
