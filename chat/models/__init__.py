@@ -6,9 +6,11 @@ from .feedback import Feedback
 from .files import Directory, DirectoryFile, File
 from .indexes import Index, Sync
 from .joining import join_default_project
+from .people import Preferences
 from .projects import ORGANIZATION_ID, Actor, APIKey, Membership, Project, Role
 from .requests import CreateOnce
 from .sessions import MAX_INDEXES, BoundIndex, QueuedPrompt, Session, Turn
+from .visits import Visit
 
 __all__ = [
     "MAX_INDEXES",
@@ -26,11 +28,13 @@ __all__ = [
     "File",
     "Index",
     "Membership",
+    "Preferences",
     "Project",
     "QueuedPrompt",
     "Role",
     "Session",
     "Sync",
     "Turn",
+    "Visit",
     "join_default_project",
 ]

@@ -71,6 +71,11 @@ class Session(models.Model):
         ordering: ClassVar = ["-last_used_at", "-id"]
         indexes: ClassVar = [
             models.Index(fields=["owner", "-last_used_at", "-id"], name="session_recent"),
+            models.Index(
+                fields=["owner", "-pinned_at"],
+                condition=Q(pinned_at__isnull=False),
+                name="session_pinned",
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
