@@ -13,10 +13,11 @@ from pydantic import BaseModel, Field
 from chat.actions import feedback, sessions, turns
 from chat.errors import NotFound, Settled
 from chat.events.log import log
-from chat.events.types import TextDelta, ThinkingDelta, Warning_, to_wire
+from chat.events.types import to_wire
 from chat.models import APIKey, BoundIndex, Event, Session, Turn
 from chat.models.threads import in_thread
 
+from .documented import EVENT_STREAM, HISTORY, NOT_IN_HISTORY
 from .events import frames, streaming
 from .idempotency import idempotent
 from .pagination import Page, Paging, paginate
@@ -25,45 +26,6 @@ from .routing import NO_CONTENT, ProjectRouter, Request, find, find_editable
 router = ProjectRouter(tags=["Chat"])
 
 Access = Literal["read_only", "query"]
-NOT_IN_HISTORY = (TextDelta, ThinkingDelta, Warning_)
-
-STREAM_EXAMPLE = """\
-id: 1
-event: message
-data: {"type":"user_input","content":"How do I connect Ollama?"}
-
-id: 2
-event: message
-data: {"type":"tool_call","call_id":"c1","name":"retrieve","arguments":{"query":"connect Ollama"}}
-
-id: 3
-event: message
-data: {"type":"tool_result","call_id":"c1","name":"retrieve","result":{},"image_attachment":null}
-
-id: 4
-event: delta
-data: {"type":"text_delta","content":"Set LLM_BASE_URL"}
-
-id: 5
-event: message
-data: {"type":"text","content":"Set LLM_BASE_URL","citations":[]}
-
-id: 6
-event: message
-data: {"type":"stop","is_error":false,"error":null,"usage":{"duration_ms":640,\
-"total_input_tokens":812,"total_output_tokens":5,"turns":1},"skipped_index_ids":null}
-
-"""
-EVENT_STREAM: dict[str, Any] = {
-    "responses": {
-        200: {
-            "description": "Server-sent events, each with one line of JSON.",
-            "content": {
-                "text/event-stream": {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}
-            },
-        }
-    }
-}
 
 
 class Job(BaseModel):
@@ -103,6 +65,7 @@ class Conversation(Summary):
     events: list[dict[str, Any]] = Field(
         description="What happened, oldest first, without deltas and warnings.",
         examples=[[{"type": "user_input", "content": "How do I connect Ollama?"}]],
+        json_schema_extra={"items": HISTORY},
     )
 
 
@@ -213,7 +176,7 @@ def delete_session(request: Request, session_id: str):
 
 @router.post(
     "/{session_id}/messages/stream",
-    response={200: str},
+    response={200: None},
     openapi_extra=EVENT_STREAM,
     summary="Ask, and stream the answer",
 )
@@ -266,7 +229,7 @@ class Following(BaseModel):
 
 @router.get(
     "/{session_id}/events",
-    response={200: str},
+    response={200: None},
     openapi_extra=EVENT_STREAM,
     summary="Follow a session",
 )
