@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from chat.errors import Conflict, NotFound
 from chat.models import Document, Index
+from chat.models.threads import in_thread
 from chat.retrieval import reading
 from chat.retrieval.base import Condition, Operator, Query
 from chat.retrieval.search import search
@@ -115,7 +115,7 @@ class Results(BaseModel):
 @router.post("/retrieve", response=Results, summary="Search an index")
 async def retrieve(request: Request, wanted: Search):
     """Words and meaning are ranked together, and the best looked at twice unless told not to."""
-    index = await sync_to_async(searchable)(request, wanted.index_id)
+    index = await _searchable(request, wanted.index_id)
     passages = await search(
         Query(
             text=wanted.query,
@@ -197,11 +197,13 @@ def read_file(request: Request, wanted: Read):
 
 def searchable(request: Request, index_id: str) -> Index:
     """Raises ``NotFound``, and ``Conflict`` before the first sync has ended."""
-    rows = Index.objects.visible_to(request.auth)
-    index = find(rows.filter(project=request.project), index_id)
-    if not rows.queryable().filter(pk=index.pk).exists():
+    index = find(Index.objects.visible_to(request.auth).filter(project=request.project), index_id)
+    if index.last_synced_at is None:
         raise Conflict("This index has not been synced yet. Wait until its status is ready.")
     return index
+
+
+_searchable = in_thread(searchable)
 
 
 def document_of(request: Request, index_id: str, file_id: str) -> Document:
