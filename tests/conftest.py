@@ -1,18 +1,15 @@
 """Fixtures for every room: a real server, a real browser, a real Redis."""
 
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
 from tests import backends
 from tests.postgres import Postgres, running_server
-from tests.server import Server, free_port
+from tests.redis import Redis
+from tests.server import Server
 
 pytest_plugins = ["tests.stand_in.fixture"]
 
@@ -78,22 +75,5 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real and empty Redis."""
-    port = free_port()
-    process = start_redis(backends.redis(), port, tmp_path_factory.mktemp("redis"))
-    yield f"redis://127.0.0.1:{port}/0"
-    process.terminate()
-    process.wait(10)
-
-
-def start_redis(executable: str, port: int, data: Path) -> "subprocess.Popen[Any]":
-    log = data / "redis.log"
-    process = subprocess.Popen(
-        [executable, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--logfile", log],
-        cwd=data,
-    )
-    for _ in range(200):
-        if log.exists() and "Ready to accept connections" in log.read_text():
-            return process
-        time.sleep(0.05)
-    process.kill()
-    raise RuntimeError(f"redis-server did not start\n{log.read_text() if log.exists() else ''}")
+    with Redis(tmp_path_factory.mktemp("redis")) as redis:
+        yield redis.url

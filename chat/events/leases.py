@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Min
 from django.utils import timezone
 
 from chat import conf
@@ -81,8 +81,9 @@ def settle(turn: Turn) -> bool:
     if not ended.update(state=Turn.State.INTERRUPTED, error=INTERRUPTED):
         return False
     exchange = fold(stamped_rows(turn.events.order_by("seq"))).exchanges[0]
-    last = turn.events.order_by("seq").last()
-    duration_ms = int((last.created_at - turn.created_at).total_seconds() * 1000)
+    # By the events' own clock: the turn's row is made a moment after its first event is stamped.
+    span = turn.events.aggregate(began=Min("created_at"), ended=Max("created_at"))
+    duration_ms = int((span["ended"] - span["began"]).total_seconds() * 1000)
     stop = Stop(
         is_error=True,
         error=INTERRUPTED,

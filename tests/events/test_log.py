@@ -289,6 +289,15 @@ def test_a_settled_answer_keeps_its_citations(session):
     ]
 
 
+def test_a_turn_that_died_with_its_prompt_is_settled(session):
+    turn, first = begin(session, lease_owner="gone", lease_expires_at=timezone.now())
+    Turn.objects.filter(pk=turn.pk).update(created_at=first.at + timedelta(milliseconds=9))
+
+    assert settle_dead(session.pk)
+
+    assert Turn.objects.get().duration_ms == 0
+
+
 def test_two_readers_settle_a_dead_turn_once(session):
     begin(session, lease_owner="gone", lease_expires_at=timezone.now())
 

