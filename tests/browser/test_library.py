@@ -1,8 +1,92 @@
 """Documents put in by hand, in Chromium."""
 
 import re
+from pathlib import Path
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+
+@pytest.fixture
+def empty(page: Page) -> Page:
+    """A new index, its page open."""
+    make_index(page)
+    return page
+
+
+def make_index(page: Page, name: str = "Garden") -> None:
+    page.goto("/library/")
+    page.locator("summary", has_text="New index").click()
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator("h1")).to_have_text(name)
+
+
+def test_a_folder_is_sent_file_by_file_and_its_paths_are_kept(empty: Page, tmp_path: Path):
+    for name in ("box/roses/old.md", "box/roses/new.md", "box/soil.md", "box/.hidden"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {name}\n\nThe soil is turned in March.")
+
+    empty.set_input_files("#folder", tmp_path / "box")
+
+    expect(empty.locator('.upload[data-state="done"]')).to_have_count(3)
+    expect(empty.locator(".drop__tally")).to_have_text("3 of 3 sent")
+    expect(empty.locator("tbody tr")).to_have_count(3, timeout=30_000)
+    expect(empty.locator("tbody tr", has_text="box/roses/old.md")).to_contain_text(
+        "Ready", timeout=60_000
+    )
+
+
+def test_an_upload_is_cancelled_and_tried_again_and_few_go_at_once(empty: Page):
+    held: list[Route] = []
+    empty.route("**/files/", lambda route: held.append(route))
+    files = [
+        {"name": f"{number}.md", "mimeType": "text/markdown", "buffer": b"# One"}
+        for number in range(5)
+    ]
+
+    empty.set_input_files("#files", files=files)
+    first = empty.locator(".upload", has_text="0.md")
+    expect(empty.locator('.upload[data-state="sending"]')).to_have_count(3)
+    expect(empty.locator('.upload[data-state="waiting"]')).to_have_count(2)
+    first.get_by_role("button", name="Cancel").click()
+    expect(first).to_have_attribute("data-state", "cancelled")
+    expect(empty.locator('.upload[data-state="sending"]')).to_have_count(3)
+    empty.unroute("**/files/")
+    for route in held[1:]:
+        route.abort()
+    expect(empty.locator('.upload[data-state="failed"]').first).to_contain_text("The line was lost")
+    first.get_by_role("button", name="Try again").click()
+
+    expect(first).to_have_attribute("data-state", "done")
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_sent(empty: Page):
+    empty.locator("drop-zone").evaluate("zone => { zone.dataset.limit = 10; }")
+
+    empty.set_input_files(
+        "#files",
+        files=[{"name": "big.md", "mimeType": "text/markdown", "buffer": b"eleven letters"}],
+    )
+
+    expect(empty.locator(".upload")).to_contain_text("Larger than the 512.0\u00a0MB allowed here")
+
+
+def test_files_are_added_without_javascript(browser: Browser, server, signed_in):
+    context = browser.new_context(
+        base_url=server.url, storage_state=signed_in, java_script_enabled=False
+    )
+    page = context.new_page()
+    make_index(page, "Plain")
+
+    page.set_input_files(
+        "#files", files=[{"name": "a.md", "mimeType": "text/markdown", "buffer": b"# A"}]
+    )
+    page.get_by_role("button", name="Upload").click()
+
+    expect(page.locator("tbody tr")).to_contain_text("a.md")
+    context.close()
 
 
 def test_a_file_dropped_into_a_new_index_answers_a_question(page: Page):
@@ -23,7 +107,6 @@ def test_a_file_dropped_into_a_new_index_answers_a_question(page: Page):
             {"name": "broken.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 not really"},
         ],
     )
-    page.get_by_role("button", name="Upload").click()
 
     rose = page.locator("tr", has_text="roses.md")
     expect(rose).to_contain_text("Ready", timeout=60_000)
@@ -45,8 +128,8 @@ def test_a_file_of_the_same_name_takes_the_place_of_the_old_one(page: Page):
         page.set_input_files(
             "#files", files=[{"name": "note.md", "mimeType": "text/markdown", "buffer": text}]
         )
-        page.get_by_role("button", name="Upload").click()
-        expect(page.locator(".notice--success")).to_contain_text("1 file was added")
+        expect(page.locator('.upload[data-state="done"]')).to_have_count(1)
+        page.reload()
         expect(page.locator(".state__line .badge")).to_have_text("Ready", timeout=60_000)
 
     expect(page.locator("tbody tr")).to_have_count(1)

@@ -1,10 +1,13 @@
 """The library: what editors may do with an index, and what readers see of it."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from chat.models import Index, Role, Sync
 from tests.factories import make_file, make_index, make_project, make_user
@@ -78,6 +81,75 @@ def test_a_file_that_is_refused_is_named_with_the_reason(client, editor, index, 
     assert "big.md: This file is larger than" in page.content.decode()
 
 
+def test_a_folders_files_keep_their_paths_as_names(client, editor, index):
+    url = reverse("upload", args=[index.pk])
+    for path in ("garden/a.md", "house/a.md", "../.././house/a.md"):
+        sent = {"path": path, "files": SimpleUploadedFile("a.md", path.encode())}
+        assert client.post(url, sent).status_code == 201
+
+    names = index.directory.directory_files.values_list("display_name", flat=True)
+
+    assert sorted(names) == ["garden/a.md", "house/a.md", "rules.md"]
+
+
+def test_a_script_is_told_in_a_sentence_why_a_file_is_refused(client, editor, index, settings):
+    settings.MAX_UPLOAD_MB = 0
+
+    answer = client.post(
+        reverse("upload", args=[index.pk]),
+        {"path": "big.md", "files": SimpleUploadedFile("big.md", b"big")},
+    )
+
+    assert answer.status_code == 413
+    assert answer.content.decode().startswith("This file is larger than")
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert "big.md" not in client.get(reverse("index", args=[index.pk])).content.decode()
+
+
+def names_in(client, index, **query: str) -> list[str]:
+    page = client.get(reverse("index", args=[index.pk]), query).context["page"]
+    return [file.display_name for file in page]
+
+
+def test_the_files_are_filtered_and_sorted(client, index):
+    make_file(index.directory, "new.pdf", "a much longer file than the others " * 20)
+    failed = make_file(index.directory, "old.md", "x")
+    index.documents.create(directory_file=failed, name="old.md", state="failed", error="Empty.")
+
+    assert names_in(client, index) == ["new.pdf", "old.md", "rules.md"]
+    assert names_in(client, index, sort="-name") == ["rules.md", "old.md", "new.pdf"]
+    assert names_in(client, index, sort="size") == ["old.md", "rules.md", "new.pdf"]
+    assert names_in(client, index, sort="-passages") == ["rules.md", "old.md", "new.pdf"]
+    assert names_in(client, index, sort="nonsense", state="none") == [
+        "new.pdf",
+        "old.md",
+        "rules.md",
+    ]
+    assert names_in(client, index, q="LES") == ["rules.md"]
+    assert names_in(client, index, state="failed") == ["old.md"]
+    assert names_in(client, index, state="new") == ["new.pdf"]
+    assert names_in(client, index, state="ready", q="old") == []
+
+
+def test_a_sync_says_how_far_it_has_come(client, index):
+    began = timezone.now() - timedelta(seconds=60)
+    index.syncs.create(
+        state=Sync.State.RUNNING,
+        started_at=began,
+        files_total=4,
+        files_done=3,
+        pages=12,
+        chunks=1400,
+    )
+
+    html = client.get(reverse("index", args=[index.pk])).content.decode()
+
+    assert "3 of 4 files" in html
+    assert "12 pages" in html
+    assert "1,400 passages" in html
+    assert "about 20 s left" in html
+
+
 def test_a_removed_file_leaves_the_list(client, editor, index):
     url = reverse("remove", args=[index.pk, index.documents.get().directory_file_id])
 
@@ -105,9 +177,9 @@ def test_progress_errors_and_the_end_of_a_sync_are_shown(client, index):
     failed = client.get(url).content.decode()
 
     assert "3 of 8 files" in running
-    assert 'hx-trigger="every 1s"' in running
+    assert ", every 4s" in running
     assert "The disk is full." in failed
-    assert "every 1s" not in failed
+    assert ", every 4s" not in failed
 
 
 def test_a_sync_is_started_and_cancelled(client, editor, index):

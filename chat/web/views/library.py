@@ -4,10 +4,10 @@ from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
-from django.core.paginator import Paginator
-from django.db.models import Count, Prefetch, Q
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -31,9 +31,10 @@ from chat.models import (
 from chat.retrieval.base import Query
 from chat.retrieval.search import search
 from chat.web.document import shown
+from chat.web.files import table, time_left
 from chat.web.people import aactor_of, actor_of, signed_in
 
-FILES_AT_ONCE = 100
+LONGEST_PATH = 500  # characters
 
 
 @signed_in
@@ -73,22 +74,29 @@ def index(request: HttpRequest, index_id: str) -> HttpResponse:
 @signed_in
 @require_POST
 def upload(request: HttpRequest, index_id: str) -> HttpResponse:
-    """File what was sent and start a sync. A file that cannot be taken is named with the reason."""
+    """File what was sent and start a sync. A file that cannot be taken is named with the reason.
+
+    A script sends one file at a time with its ``path`` in the folder it came from; it is answered
+    with a status, and the reason alone.
+    """
     actor, row = _editable(request, index_id)
-    refused = []
+    path = _path(request.POST.get("path", ""))
+    refused: list[CarrelError] = []
     taken = 0
     for file in request.FILES.getlist("files"):
         try:
-            _file_or_replace(actor, row.directory, file)
+            _file_or_replace(actor, row.directory, path or file.name or "upload", file)
             taken += 1
         except CarrelError as error:
-            refused.append(f"{file.name}: {error.message}")
-    for sentence in refused:
-        messages.error(request, sentence)
+            refused.append(error)
+            messages.error(request, f"{file.name}: {error.message}") if not path else None
+    if taken:
+        request_sync_soon(row)
+    if path:
+        return _told(refused, taken)
     if taken:
         words = ngettext("%(n)d file was added.", "%(n)d files were added.", taken)
         messages.success(request, words % {"n": taken})
-        request_sync_soon(row)
     return redirect("index", row.pk)
 
 
@@ -172,19 +180,13 @@ def _index_context(request: HttpRequest, index_id: str) -> dict[str, Any]:
     row = get_object_or_404(
         Index.objects.visible_to(actor).select_related("directory", "project"), pk=index_id
     )
-    read = Document.objects.filter(index=row).defer("text")
-    files = (
-        DirectoryFile.objects.live()
-        .filter(directory=row.directory)
-        .select_related("file")
-        .prefetch_related(Prefetch("documents", queryset=read, to_attr="read"))
-        .order_by("display_name", "pk")
-    )
     _with_latest_sync([row])
     return {
         "index": row,
         "sync": row.latest_sync,
-        "page": Paginator(files, FILES_AT_ONCE).get_page(request.GET.get("page")),
+        "time_left": time_left(row.latest_sync),
+        **table(request, row),
+        "upload_limit": settings.MAX_UPLOAD_MB * 1024 * 1024,
         "frequencies": [
             (Index.Frequency.MANUAL, _("when someone asks for it")),
             (Index.Frequency.ON_SOURCE_CHANGE, _("when a file is added, changed or removed")),
@@ -209,9 +211,21 @@ def _editable(request: HttpRequest, index_id: str) -> tuple[Actor, Index]:
     return actor, get_object_or_404(indexes, pk=index_id)
 
 
-def _file_or_replace(actor: Actor, directory: Directory, upload: UploadedFile) -> None:
+def _path(text: str) -> str:
+    """A file's path below the folder it was taken from: a name with slashes, and nothing more."""
+    parts = [part for part in text.replace("\0", "").split("/") if part not in ("", ".", "..")]
+    return "/".join(parts)[-LONGEST_PATH:]
+
+
+def _told(refused: list[CarrelError], taken: int) -> HttpResponse:
+    if refused:
+        words, status = refused[0].message, refused[0].status
+        return HttpResponse(words, status=status, content_type="text/plain; charset=utf-8")
+    return HttpResponse(status=201 if taken else 400)
+
+
+def _file_or_replace(actor: Actor, directory: Directory, name: str, upload: UploadedFile) -> None:
     """A file of a name that is already there takes its place, and keeps its id."""
-    name = upload.name or "upload"
     entry = directory.directory_files.filter(unique_id=name, deleted_at=None).first()
     if entry is None:
         upload_file(actor, directory, name, upload)
