@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chat.errors import (
     ContextTooLong,
@@ -81,8 +82,9 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
     """
     toolbox = Toolbox(job.index_names)
     query = await standalone(job.question, job.transcript, job.model)
+    taken = {use.call.call_id for one in job.transcript.exchanges for use in one.tool_uses}
     search = Call("retrieve_0", "retrieve", {"query": query, "index_ids": list(job.index_names)})
-    (found,) = await _use(toolbox, [search], log)
+    (found,) = await _use(toolbox, told_apart([search], taken), log)
     if found.failed:
         raise found.failed
     asking = Asking(job, found.excerpts, log)
@@ -97,7 +99,7 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
             except ModelError as error:
                 if reply.has_begun or not asking.mend(error):
                     raise
-        calls = reply.calls[:MAX_CALLS]
+        calls = told_apart(reply.calls[:MAX_CALLS], taken)
         if not calls:
             if not reply.said:
                 raise ModelBroken(
@@ -140,6 +142,20 @@ class Asking:
             self.model = fallback
             return True
         return False
+
+
+def told_apart(calls: Sequence[Call], taken: set[str]) -> list[Call]:
+    """The calls, each with an id of its own in the session: some endpoints count from 0 each time.
+
+    Adds their ids to those taken.
+    """
+    apart = []
+    for call in calls:
+        if call.id in taken:
+            call = replace(call, id=f"call_{uuid.uuid4().hex}")
+        taken.add(call.id)
+        apart.append(call)
+    return apart
 
 
 async def _use(toolbox: Toolbox, calls: Sequence[Call], log: TurnLog) -> list[Outcome]:
