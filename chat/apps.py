@@ -4,3 +4,8 @@ from django.apps import AppConfig
 class ChatConfig(AppConfig):
     name = "chat"
     verbose_name = "Carrel"
+
+    def ready(self) -> None:
+        from chat.events import rights
+
+        rights.watch()

@@ -64,8 +64,11 @@ class APIKeyAdmin(admin.ModelAdmin):
 
     @admin.action(description="Revoke selected keys", permissions=["change"])
     def revoke(self, request: HttpRequest, keys: QuerySet[APIKey]) -> None:
-        revoked = keys.filter(revoked_at=None).update(revoked_at=timezone.now())
-        messages.success(request, f"Revoked: {revoked}. They open nothing from now on.")
+        revoked = keys.filter(revoked_at=None)
+        for key in revoked:  # one by one: each tells the streams that it keeps open
+            key.revoked_at = timezone.now()
+            key.save(update_fields=["revoked_at"])
+        messages.success(request, f"Revoked: {len(revoked)}. They open nothing from now on.")
 
 
 @admin.register(CreateOnce)

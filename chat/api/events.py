@@ -31,21 +31,23 @@ def frame(stamped: Stamped) -> bytes:
 async def frames(
     session_id: str,
     after: int,
+    person: int,
     may_read: Callable[[], Awaitable[bool]],
     until_stop: bool = False,
 ) -> AsyncIterator[bytes]:
-    """A session's events after one of them, for ever or to the next stop, as long as one may read.
+    """A session's events after one of them, for ever or to the next stop, as long as that person
+    may read it.
 
     Whether anyone listens makes no difference to the turn.
     """
     if not until_stop:
         yield sse.PING  # a quiet session, too, answers at once
     ended = False
-    following = cast(AsyncGenerator[list[Stamped]], log.follow(session_id, after=after))
+    following = cast(AsyncGenerator[list[Stamped]], log.follow(session_id, after, person))
     async with aclosing(following) as batches:
         checked = monotonic()
         async for batch in batches:
-            if monotonic() - checked > CHECK_EVERY:
+            if not batch or monotonic() - checked > CHECK_EVERY:  # empty: perhaps told to look
                 if not await may_read():
                     return
                 checked = monotonic()

@@ -190,8 +190,8 @@ async def stream_message(request: Request, session_id: str, message: NewMessage)
         message.index_ids,
         require_all_indexes=message.require_all_indexes,
     )
-    reader = still_reads(request, session)
-    return streaming(frames(session.pk, turn.seq - 1, reader, until_stop=True))
+    person, may_read = request.auth.person.pk, still_reads(request, session)
+    return streaming(frames(session.pk, turn.seq - 1, person, may_read, until_stop=True))
 
 
 @router.post("/{session_id}/cancel", response=dict, summary="Stop the running turn")
@@ -237,7 +237,8 @@ async def follow_session(request: Request, session_id: str, query: Query[Followi
     """Ours. Never ends by itself; a `Last-Event-ID` header wins over `after`."""
     session = await _readable(request, session_id)
     after = last_seen(request, query.after)
-    return streaming(frames(session.pk, after, still_reads(request, session)))
+    person, may_read = request.auth.person.pk, still_reads(request, session)
+    return streaming(frames(session.pk, after, person, may_read))
 
 
 def last_seen(request: HttpRequest, after: int) -> int:

@@ -77,8 +77,9 @@ class Follower:
     """One reader of a session. ``is_told``: that something beside the events has changed, until
     it has looked; a mark and not a ring, since a ring finds only those who sleep."""
 
-    def __init__(self, session_id: str):
+    def __init__(self, session_id: str, person: int | None):
         self.session_id = session_id
+        self.person = person
         self.is_told = False
 
     def takes_notice(self) -> bool:
@@ -224,6 +225,15 @@ class EventLog:
                 follower.is_told = True
         self.waiters.wake(*session_ids)
 
+    async def announce_to(self, person: int) -> None:
+        """Let all that someone follows look again: what they may see has changed."""
+        self.tell_person([person])
+        await bell.send("rights", [person])
+
+    def tell_person(self, people: list[int]) -> None:
+        """``announce_to``, as far as this process goes."""
+        self.tell([one.session_id for one in self._followers if one.person in people])
+
     def history(self, session_id: str, after: int = 0, before: int | None = None) -> list[Stamped]:
         """Saved events of the current branch after ``after`` and before ``before``, in order,
         without the deltas of ended turns.
@@ -237,17 +247,20 @@ class EventLog:
             rows = rows.filter(seq__lt=before)
         return stamped_rows(rows.order_by("seq"))
 
-    async def follow(self, session_id: str, after: int = 0) -> AsyncIterator[list[Stamped]]:
+    async def follow(
+        self, session_id: str, after: int = 0, person: int | None = None
+    ) -> AsyncIterator[list[Stamped]]:
         """Every event after ``after``, in order, once, in batches; for ever.
 
         An empty batch says that nothing happened for ``SILENCE`` seconds, or that something beside
-        the events did: see ``announce``. Deltas of turns that ended long ago are gone from the log;
-        their whole is there. No database connection is held while waiting.
+        the events did: see ``announce`` and, for the ``person`` who follows, ``announce_to``.
+        Deltas of turns that ended long ago are gone from the log; their whole is there. No database
+        connection is held while waiting.
         """
         bell.listen()
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
-        follower = Follower(session_id)
+        follower = Follower(session_id, person)
         self._followers.add(follower)
         while True:
             turn_log = self._running.get(session_id)
@@ -310,3 +323,4 @@ _read = in_thread(_read_rows)
 log = EventLog()
 bell.on("new", lambda session_ids: log.waiters.wake(*session_ids))
 bell.on("changed", log.tell)
+bell.on("rights", log.tell_person)
