@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
+from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils import timezone
 
 from chat import runs
 from chat.errors import Invalid, NotFound
+from chat.events.log import log
 from chat.models import Actor, BoundIndex, Project, Session, Turn
 from chat.runs.claims import check_index_ids, require_visible
 
@@ -55,6 +58,7 @@ def share_session(session: Session, sharing: str) -> None:
         raise Invalid("Choose private, read_only or query.", "sharing")
     session.sharing = sharing
     session.save(update_fields=["sharing"])
+    _announce(session)
 
 
 def archive_session(session: Session, archived: bool = True) -> None:
@@ -74,6 +78,12 @@ def delete_session(session: Session) -> None:
     Session.objects.filter(pk=session.pk).update(deleted_at=timezone.now())
     for turn in Turn.objects.running().filter(session=session):
         runs.request_stop(turn)
+    _announce(session)
+
+
+def _announce(session: Session) -> None:
+    """To all who have it open: they may have lost sight of it."""
+    transaction.on_commit(partial(async_to_sync(log.announce), session.pk))
 
 
 def restore_session(actor: Actor, session_id: str) -> Session:

@@ -1,8 +1,11 @@
 """Who asks: every page but the sign-in needs somebody."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
+from django.conf import settings
+from django.contrib.auth import get_user
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractUser
 from django.http import HttpRequest
@@ -24,3 +27,10 @@ def actor_of(request: HttpRequest) -> Actor:
 
 async def aactor_of(request: HttpRequest) -> Actor:
     return Actor(cast(AbstractUser, await request.auser()))
+
+
+def is_still_signed_in(request: HttpRequest) -> bool:
+    """For requests that stay open: whether one with the same cookie would be signed in now."""
+    again = HttpRequest()
+    again.session = import_module(settings.SESSION_ENGINE).SessionStore(request.session.session_key)
+    return get_user(again).is_authenticated

@@ -25,7 +25,7 @@ from chat.models import Actor, Session
 from chat.web.conversation import turns_shown, waiting
 from chat.web.fragments import Fragments, partial
 from chat.web.notes import notes_on
-from chat.web.people import aactor_of
+from chat.web.people import aactor_of, is_still_signed_in
 from chat.web.rail import with_signs
 
 CHEAP = 0.005  # seconds of rendering that may be spent on every batch
@@ -82,7 +82,8 @@ async def follow(
             return
         if html:
             yield view.frame(html)
-        batches = cast(AsyncGenerator[list[Stamped]], log.follow(session_id, after=view.begin))
+        following = log.follow(session_id, view.begin, actor.person.pk)
+        batches = cast(AsyncGenerator[list[Stamped]], following)
         async with aclosing(batches):
             async for batch in batches:
                 if (html := await view.take(batch)) is None:
@@ -116,7 +117,7 @@ class View:
     @sync_to_async
     def open(self) -> str | None:
         """What the page lacks, beside events that will follow; None if it may see nothing."""
-        session = _visible(self.actor, self.session_id)
+        session = self._session()
         if session is None:
             return None
         html = ""
@@ -150,11 +151,17 @@ class View:
     def _look(self, batch: Collection[Stamped]) -> str | None:
         """The queue if it has changed; None if the page's turns are not what is to be read now."""
         self.looked_at = monotonic()
-        session = _visible(self.actor, self.session_id)
+        session = self._session()
         if session is None or _has_left(session, self.fragments.tip):
             return None
         self._note(session, {stamped.turn for stamped in batch})
         return self._queue(session)
+
+    def _session(self) -> Session | None:
+        """None once the reader is signed out, or may not see it any more."""
+        if not is_still_signed_in(self.request):
+            return None
+        return _visible(self.actor, self.session_id)
 
     def _note(self, session: Session, turns: Collection[int]) -> None:
         if turns:
