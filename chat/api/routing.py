@@ -81,7 +81,8 @@ def in_project(view: Callable) -> Callable:
 
     @wraps(view)
     async def waiting(request: Request, scope: Scope, **values: Any) -> Any:
-        request.project = await _project_of(request.auth, scope)
+        own = own_project(request.auth, scope)
+        request.project = own or await in_thread(project_of)(request.auth, scope)
         return await view(request, **values)
 
     scoped = waiting if iscoroutinefunction(view) else direct
@@ -91,16 +92,19 @@ def in_project(view: Callable) -> Callable:
 
 def project_of(actor: Actor, scope: Scope) -> Project:
     """The project a request is about. Raises ``NotFound`` for one that is not the caller's."""
-    if scope.organization_id not in (None, ORGANIZATION_ID):
-        raise NotFound("No such organization.")
-    own = actor.key.project_id if actor.key else None
-    project = Project.objects.visible_to(actor).filter(pk=scope.project_id or own).first()
+    own = own_project(actor, scope)
+    project = own or Project.objects.visible_to(actor).filter(pk=scope.project_id).first()
     if project is None:
         raise NotFound("No such project.")
     return project
 
 
-_project_of = in_thread(project_of)
+def own_project(actor: Actor, scope: Scope) -> Project | None:
+    """The key's own, which was read with it, if the request names no other."""
+    if scope.organization_id not in (None, ORGANIZATION_ID):
+        raise NotFound("No such organization.")
+    key = actor.key
+    return key.project if key and scope.project_id in (None, key.project_id) else None
 
 
 def find(rows: QuerySet[Row], pk: object) -> Row:

@@ -81,8 +81,11 @@ class Membership(models.Model):
 
 class APIKeyQuerySet(models.QuerySet["APIKey"]):
     def live(self) -> Self:
-        """Keys that open anything now: not revoked, not expired, of a user who may sign in."""
+        """Keys that open anything now: not revoked, not expired, of a user who may sign in and is
+        a member of the key's project."""
+        members = Membership.objects.filter(project=OuterRef("project"), user=OuterRef("user"))
         return self.filter(
+            Exists(members),
             Q(expires_at=None) | Q(expires_at__gt=timezone.now()),
             revoked_at=None,
             user__is_active=True,

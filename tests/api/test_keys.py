@@ -23,7 +23,7 @@ def test_without_a_good_key_nothing_is_looked_at(db: None, header: str):
     assert list(response.json()) == ["detail"]
 
 
-@pytest.mark.parametrize("change", ["revoked", "expired", "owner locked out"])
+@pytest.mark.parametrize("change", ["revoked", "expired", "owner has left", "owner locked out"])
 def test_a_key_that_was_taken_back_opens_nothing(db: None, change: str):
     key, secret = make_key()
     past = timezone.now() - timedelta(seconds=1)
@@ -31,6 +31,8 @@ def test_a_key_that_was_taken_back_opens_nothing(db: None, change: str):
         APIKey.objects.update(revoked_at=past)
     elif change == "expired":
         APIKey.objects.update(expires_at=past)
+    elif change == "owner has left":
+        key.user.memberships.all().delete()
     else:
         key.user.is_active = False
         key.user.save()
