@@ -37,7 +37,9 @@ def list_attachments(request: Request, query: Query[AttachmentList]):
         AttachmentShown(name=one.name, size=one.size, last_modified=one.last_modified)
         for one in attachments(source(request, query.source_id))
     ]
-    return paginate_list(found, lambda one: [len(one.name), one.name], query, where="query")
+    return paginate_list(
+        found, "attachments", lambda one: [len(one.name), one.name], query, where="query"
+    )
 
 
 @router.get("/{path:attachment_name}", response=SignedURL, summary="Get an attachment's bytes")

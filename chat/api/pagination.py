@@ -56,7 +56,7 @@ def paginate(
     began: it gets the rows and the very first value of the walk, None on the first page.
     Raises ``Invalid`` for a token that was not made here, or for another order.
     """
-    total, of = rows.count(), ",".join(order)
+    total, of = rows.count(), f"{rows.model._meta.model_name} by {','.join(order)}"
     place = first = None
     if paging.page_token:
         place, first = read_token(paging.page_token, of, where)
@@ -75,16 +75,17 @@ def paginate(
 
 def paginate_list(
     items: Sequence[Item],
+    of: str,
     place_of: Callable[[Item], list[Any]],
     paging: Paging,
     where: str = "body",
 ) -> Page[Item]:
-    """One page of what is at hand; places are unique, and sort."""
+    """One page of what is at hand; ``of`` says what it is, places are unique, and sort."""
     ordered = sorted(items, key=place_of)
-    last = read_token(paging.page_token, "list", where) if paging.page_token else None
+    last = read_token(paging.page_token, of, where) if paging.page_token else None
     rest = [item for item in ordered if last is None or place_of(item) > last]
     shown, more = rest[: paging.size], len(rest) > paging.size
-    token = make_token(place_of(shown[-1]), "list") if more else None
+    token = make_token(place_of(shown[-1]), of) if more else None
     return Page(items=shown, next_page_token=token, total_size=len(ordered))
 
 

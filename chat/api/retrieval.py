@@ -151,7 +151,7 @@ def find_files(request: Request, wanted: FindFiles):
         FoundFile(**file)
         for file in reading.find([index.pk], wanted.file_name or None, wanted.file_name_contains)
     ]
-    return paginate_list(found, lambda file: [file.file_name, file.file_id], wanted)
+    return paginate_list(found, "files", lambda file: [file.file_name, file.file_id], wanted)
 
 
 class Grep(Paging):
@@ -175,7 +175,7 @@ def grep_file(request: Request, wanted: Grep):
         GrepMatch(content=match.content, start_char=match.start_char, end_char=match.end_char)
         for match in reading.grep(document, wanted.pattern, wanted.context_chars or 0)
     ]
-    return paginate_list(matches, lambda match: [match.start_char], wanted)
+    return paginate_list(matches, "matches", lambda match: [match.start_char], wanted)
 
 
 class Read(BaseModel):
