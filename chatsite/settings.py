@@ -106,6 +106,7 @@ MIDDLEWARE = [
     "chatsite.middleware.Common",
     "chatsite.middleware.Csrf",
     "chatsite.middleware.Authentication",
+    "chat.web.reader.reader",
     "chatsite.middleware.Messages",
     "chatsite.middleware.XFrameOptions",
     "django_htmx.middleware.HtmxMiddleware",
@@ -170,6 +171,8 @@ if REDIS_URL:
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+EVENTSTREAM_CHANNELMANAGER_CLASS = "chat.web.live.OwnChannel"
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from chat import runs
 from chat.errors import Invalid, NotFound
+from chat.events import news
 from chat.events.log import log
 from chat.models import Actor, BoundIndex, Project, Session, Turn
 from chat.runs.claims import check_index_ids, require_visible
@@ -50,6 +51,7 @@ def rename_session(session: Session, title: str) -> None:
         raise Invalid("Give the session a title of at least one character.", "title")
     session.title = title
     session.save(update_fields=["title"])
+    news.session_changed(session.pk)
 
 
 def share_session(session: Session, sharing: str) -> None:
@@ -59,18 +61,21 @@ def share_session(session: Session, sharing: str) -> None:
     session.sharing = sharing
     session.save(update_fields=["sharing"])
     _announce(session)
+    news.session_changed(session.pk)
 
 
 def archive_session(session: Session, archived: bool = True) -> None:
     """Put the session out of the way, or take it back. It can still be read and asked."""
     session.archived_at = timezone.now() if archived else None
     session.save(update_fields=["archived_at"])
+    news.rail_changed(session)
 
 
 def pin_session(session: Session, pinned: bool = True) -> None:
     """Keep the session at the top of the list, or let it go."""
     session.pinned_at = timezone.now() if pinned else None
     session.save(update_fields=["pinned_at"])
+    news.rail_changed(session)
 
 
 def delete_session(session: Session) -> None:
@@ -79,6 +84,7 @@ def delete_session(session: Session) -> None:
     for turn in Turn.objects.running().filter(session=session):
         runs.request_stop(turn)
     _announce(session)
+    news.session_changed(session.pk)
 
 
 def _announce(session: Session) -> None:
@@ -91,4 +97,6 @@ def restore_session(actor: Actor, session_id: str) -> Session:
     mine = Session.objects.filter(owner=actor.person, pk=session_id)
     if not mine.filter(deleted_at__gt=timezone.now() - UNDO_FOR).update(deleted_at=None):
         raise NotFound("This session cannot be brought back any more.")
-    return mine.get()
+    session = mine.get()
+    news.rail_changed(session)
+    return session

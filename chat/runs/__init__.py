@@ -14,6 +14,7 @@ from chat import conf
 from chat.agent import titles
 from chat.agent.run import Job, Tally, answer
 from chat.errors import CarrelError, Invalid
+from chat.events import news
 from chat.events.bell import bell
 from chat.events.leases import INTERRUPTED, process_name
 from chat.events.log import LostTurn, TurnLog, log
@@ -43,6 +44,7 @@ ALL_WANTED = "Not all of the indexes can be searched, and this message asked for
 _tasks: dict[int, asyncio.Task[None]] = {}  # by turn
 _loop: asyncio.AbstractEventLoop | None = None
 _keeper: asyncio.Task[None] | None = None
+_telling: set[asyncio.Future[None]] = set()
 
 
 def launch(actor: Actor, turn: Turn, first: Stamped) -> None:
@@ -58,6 +60,7 @@ def launch(actor: Actor, turn: Turn, first: Stamped) -> None:
     task.add_done_callback(lambda _: _tasks.pop(turn.pk, None))
     if _keeper is None or _keeper.done():
         _keeper = _loop.create_task(_keep_leases(), context=Context())
+    _tell(turn.session_id, moved=True)
 
 
 async def start_next(session_id: str) -> None:
@@ -144,6 +147,7 @@ async def _run(actor: Actor, turn: Turn, question: str, turn_log: TurnLog) -> No
     stop = Stop(failed, error, usage, skipped or None)
     ending = Ending(state, None if first is None else round((first - started) * 1000))
     await turn_log.finish(stop, ending)
+    _tell(turn.session_id)
     if state != Turn.State.INTERRUPTED:  # this process is ending; another one goes on
         await start_next(turn.session_id)
     logger.info(
@@ -153,6 +157,13 @@ async def _run(actor: Actor, turn: Turn, question: str, turn_log: TurnLog) -> No
         tally.rounds,
         seconds,
     )
+
+
+def _tell(session_id: str, moved: bool = False) -> None:
+    """Let pages that list the session know, without waiting for it."""
+    told = asyncio.ensure_future(news.session_changed_soon(session_id, moved))
+    _telling.add(told)
+    told.add_done_callback(_telling.discard)
 
 
 _INDEX_FIELDS = ("pk", "name", "last_synced_at")

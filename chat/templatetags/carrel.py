@@ -12,7 +12,7 @@ from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from chat.models import Session
+from chat.models import Preferences, Session
 from chat.providers.words import content_stems, stem
 from chat.web.markdown import plain
 from chat.web.people import actor_of
@@ -91,20 +91,21 @@ def scripted(name: str) -> str:
 
 @register.simple_tag(takes_context=True)
 def appearance(context: dict[str, Any]) -> SafeString:
-    """The theme a person chose, as an attribute; nothing while they follow their system."""
-    theme = chosen_theme(context)
-    return format_html('data-theme="{}"', theme) if theme else SafeString("")
+    """Theme and font a person chose, as attributes; nothing while they follow their system."""
+    chosen = preferences(context)
+    theme = format_html('data-theme="{}" ', chosen.theme) if chosen.theme else SafeString("")
+    font = format_html('data-font="{}"', chosen.font) if chosen.font else SafeString("")
+    return theme + font
 
 
 @register.simple_tag(takes_context=True)
 def other_theme(context: dict[str, Any]) -> str:
-    return "light" if chosen_theme(context) == "dark" else "dark"
+    return "light" if preferences(context).theme == "dark" else "dark"
 
 
-def chosen_theme(context: dict[str, Any]) -> str:
-    request = context.get("request")  # a page of errors may have none
-    theme = request.COOKIES.get("theme", "") if request else ""
-    return theme if theme in {"light", "dark"} else ""
+def preferences(context: dict[str, Any]) -> Preferences:
+    """Of whoever reads; a page of errors may be for nobody."""
+    return getattr(context.get("request"), "preferences", None) or Preferences()
 
 
 @register.filter

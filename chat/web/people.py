@@ -10,7 +10,8 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractUser
 from django.http import HttpRequest
 
-from chat.models import Actor
+from chat.events import news
+from chat.models import Actor, Session, Visit
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -34,3 +35,9 @@ def is_still_signed_in(request: HttpRequest) -> bool:
     again = HttpRequest()
     again.session = import_module(settings.SESSION_ENGINE).SessionStore(request.session.session_key)
     return get_user(again).is_authenticated
+
+
+def note_visit(actor: Actor, session: Session) -> None:
+    """The actor reads the session: it is not unread any more, on any of their pages."""
+    if Visit.note(session, actor.person):
+        news.visited(session, actor.person.pk)

@@ -3,49 +3,70 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import NamedTuple
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from chat.models import Actor, Session, Turn
+from chat.models import Actor, Session, Turn, Visit
 from chat.models.sessions import SessionQuerySet
 
 AT_ONCE = 50
+SHARED_AT_ONCE = 10
 
-Groups = list[tuple[str, list[Session]]]
+
+class Group(NamedTuple):
+    heading: str
+    sessions: list[Session]
+    kind: str = ""  # "today": what is used now goes to its top; "fixed": its rows stay in place
 
 
-def rail_groups(actor: Actor, before: str = "") -> tuple[Groups, str]:
+def rail_groups(actor: Actor, before: str = "") -> tuple[list[Group], str]:
     """Sessions under their headings, and the cursor of the next page ("" when there is none).
 
-    ``before`` is such a cursor; without it the pinned ones lead.
+    ``before`` is such a cursor; without it the pinned ones lead, and those of others that the
+    actor has opened follow.
     """
-    mine = with_signs(Session.objects.owned_by(actor).filter(archived_at=None))
+    mine = with_signs(Session.objects.owned_by(actor).filter(archived_at=None), actor)
     unpinned = mine.filter(pinned_at=None).filter(_older_than(before)).recent()
     rows = list(unpinned[: AT_ONCE + 1])
     cursor = cursor_of(rows[AT_ONCE - 1]) if len(rows) > AT_ONCE else ""
     groups = by_age(rows[:AT_ONCE])
-    if not before:
-        if not groups or groups[0][0] != _("Today"):
-            groups.insert(0, (_("Today"), []))
-        if pinned := list(mine.exclude(pinned_at=None).order_by("-pinned_at")[:AT_ONCE]):
-            groups.insert(0, (_("Pinned"), pinned))
-    return groups, cursor
+    if before:
+        return groups, cursor
+    if not groups or groups[0].kind != "today":
+        groups.insert(0, Group(_("Today"), [], "today"))
+    pinned = list(mine.exclude(pinned_at=None).order_by("-pinned_at")[:AT_ONCE])
+    shared = list(opened_by(actor)[:SHARED_AT_ONCE])
+    fixed = [Group(_("Pinned"), pinned, "fixed"), Group(_("Shared with you"), shared, "fixed")]
+    return [*(group for group in fixed if group.sessions), *groups], cursor
 
 
-def with_signs(sessions: SessionQuerySet) -> SessionQuerySet:
-    """With ``is_running`` on each."""
+def opened_by(actor: Actor) -> SessionQuerySet:
+    """Sessions of others that the actor has opened and still may, last read first."""
+    opened = Session.objects.visible_to(actor).filter(visits__user=actor.person)
+    return with_signs(opened.exclude(owner=actor.person), actor).order_by("-visits__seen_at")
+
+
+def with_signs(sessions: SessionQuerySet, actor: Actor) -> SessionQuerySet:
+    """With ``is_running`` on each, and ``is_unread``: answered since the actor last looked."""
     running = Turn.objects.running().filter(session=OuterRef("pk"))
-    return sessions.annotate(is_running=Exists(running))
+    unread = Visit.objects.filter(
+        session=OuterRef("pk"),
+        user=actor.person,
+        session__turns__finished_at__gt=F("seen_at"),
+    )
+    return sessions.annotate(is_running=Exists(running), is_unread=Exists(unread))
 
 
-def by_age(sessions: Iterable[Session]) -> Groups:
+def by_age(sessions: Iterable[Session]) -> list[Group]:
+    """Under the days of the reader's time zone."""
     today = timezone.localdate()
     return [
-        (heading, list(group))
+        Group(heading, list(group), "today" if heading == _("Today") else "")
         for heading, group in groupby(sessions, lambda one: _heading(one.last_used_at, today))
     ]
 

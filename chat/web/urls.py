@@ -1,7 +1,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from .views import appearance, library, originals, rail, sessions, sources, streams, turns
+from .views import account, library, live, originals, rail, sessions, sources, streams, turns
 
 SESSION = "chat/<str:session_id>"
 DOCUMENT = "library/<str:index_id>/files/<str:file_id>"
@@ -9,11 +9,20 @@ DOCUMENT = "library/<str:index_id>/files/<str:file_id>"
 urlpatterns = [
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
-    path("appearance/", appearance.change, name="appearance"),
+    path("theme/", account.theme, name="theme"),
+    path("account/", account.show, name="account"),
+    path("account/profile/", account.profile, name="change_profile"),
+    path("account/appearance/", account.appearance, name="change_appearance"),
+    path("account/password/", account.password, name="change_password"),
+    path("account/keys/", account.new_key, name="new_key"),
+    path("account/keys/<int:pk>/revoke/", account.revoke_key, name="revoke_key"),
+    path("account/carrel.zip", account.data, name="my_data"),
     path("", sessions.home, name="home"),
     path("suggestions/", sessions.suggestions, name="suggestions"),
     path("search/", rail.search, name="search"),
     path("rail/", rail.more, name="rail"),
+    path("rail/rows/", rail.rows, name="rows"),
+    path("live/", live.live, name="live"),
     path("archive/", rail.archived, name="archived"),
     path("chat/", turns.begin, name="begin"),
     path(f"{SESSION}/", sessions.show, name="session"),
@@ -33,6 +42,7 @@ urlpatterns = [
     path(f"{SESSION}/delete/", sessions.delete, name="delete"),
     path(f"{SESSION}/restore/", sessions.restore, name="restore"),
     path(f"{SESSION}/export.md", sessions.export, name="export"),
+    path(f"{SESSION}/export.json", sessions.export_json, name="export_json"),
     path(
         f"{SESSION}/sources/<str:index_id>/<str:file_id>/",
         sources.show,

@@ -1,4 +1,4 @@
-// Light and dark at once; the cookie tells the server for the next page.
+// Light and dark at once; the server keeps it for the next page and the next device.
 customElements.define("appearance-switch", class extends HTMLElement {
   connectedCallback() {
     this.addEventListener("click", (event) => {
@@ -6,7 +6,10 @@ customElements.define("appearance-switch", class extends HTMLElement {
       const root = document.documentElement;
       const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
       root.dataset.theme = dark ? "light" : "dark";
-      document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+      const form = this.closest("form");
+      const body = new FormData(form);
+      body.set("theme", root.dataset.theme);
+      fetch(form.action, { method: "POST", body, redirect: "manual" });
     });
   }
 });

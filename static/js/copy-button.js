@@ -26,9 +26,9 @@ customElements.define("copy-button", class extends HTMLElement {
   }
 
   async copy() {
-    const { src, html, url } = this.dataset;
+    const { src, html, url, text } = this.dataset;
     if (src) await this.copyAnswer(src, html);
-    else await navigator.clipboard.writeText(url ? new URL(url, location).href : this.code);
+    else await navigator.clipboard.writeText(url ? new URL(url, location).href : text ?? this.code);
     this.button.firstChild.replaceWith(this.icon("check"));
     setTimeout(() => this.button.firstChild.replaceWith(this.icon("copy")), 1200);
   }

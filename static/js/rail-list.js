@@ -1,4 +1,4 @@
-// The rail: which session is open, "/" for search, and the menu of a session at its button.
+// The rail: which session is open, "/" for search, and what its buttons open.
 customElements.define("rail-list", class extends HTMLElement {
   connectedCallback() {
     this.mark();
@@ -19,6 +19,7 @@ customElements.define("rail-list", class extends HTMLElement {
     this.mark();
     const target = detail.ctx.target;
     if (target?.id === "details" && this.button) this.openMenu(target);
+    if (target?.id === "sheet" && !target.open) target.showModal();
     if (target?.id === "main" && this.matches(":popover-open")) this.hidePopover();
     if (target?.id === "main") document.getElementById("pane")?.replaceChildren();
   }

@@ -112,7 +112,7 @@ def test_only_the_owner_may_change_a_session(client, session, name):
     assert Session.objects.live().get(pk=session.pk).title == "Lamps"
 
 
-def test_the_menu_after_a_change_still_offers_everything(client, session):
+def test_the_sharing_sheet_after_a_change_offers_the_link_and_a_way_back(client, session):
     response = client.post(
         reverse("share", args=[session.pk]), {"sharing": "query"}, headers={"hx-request": "true"}
     )
@@ -120,7 +120,8 @@ def test_the_menu_after_a_change_still_offers_everything(client, session):
     html = response.content.decode()
     assert 'value="query" checked' in html
     assert 'value="private"' in html
-    assert "Copy the link" in html
+    assert f"http://testserver/chat/{session.pk}/" in html
+    assert "Stop sharing" in html
 
 
 def test_a_blank_title_changes_nothing(client, session):
@@ -282,7 +283,7 @@ def test_an_export_holds_questions_answers_and_sources(client, session, answered
 
 
 def test_the_theme_is_kept_and_shown_at_once(client):
-    client.post(reverse("appearance"), {"theme": "dark"})
+    client.post(reverse("theme"), {"theme": "dark"})
 
     assert 'data-theme="dark"' in page(client, "home")
 

@@ -1,4 +1,6 @@
-"""The list of sessions: further down, and searched."""
+"""The list of sessions: further down, row by row as it changes, and searched."""
+
+import re
 
 from django.core.paginator import Paginator
 from django.db.models import OuterRef, Q, Subquery
@@ -9,15 +11,16 @@ from django.views.decorators.http import require_GET
 from chat.models import Actor, Document, Event, Session
 from chat.web.markdown import plain
 from chat.web.people import actor_of, signed_in
-from chat.web.rail import AT_ONCE, by_age, rail_groups, with_signs
+from chat.web.rail import AT_ONCE, by_age, opened_by, rail_groups, with_signs
 
 HITS = 30
+USABLE_ID = re.compile(r"[\w-]{1,40}", re.ASCII)
 
 
 @signed_in
 @require_GET
 def more(request: HttpRequest) -> HttpResponse:
-    """The next page of sessions, after the cursor ``?before=``."""
+    """The next page of sessions, after the cursor ``?before=``; without it, the first."""
     groups, cursor = rail_groups(actor_of(request), request.GET.get("before", ""))
     context = {"groups": groups, "cursor": cursor, "above": request.GET.get("above", "")}
     template = "chat/_rail_groups.html" if request.htmx else "chat/sessions.html"
@@ -26,10 +29,23 @@ def more(request: HttpRequest) -> HttpResponse:
 
 @signed_in
 @require_GET
+def rows(request: HttpRequest) -> HttpResponse:
+    """The rows of the sessions ``?id=…&id=…`` as they are now; those not listed go."""
+    actor = actor_of(request)
+    asked = [pk for pk in request.GET.getlist("id")[:AT_ONCE] if USABLE_ID.fullmatch(pk)]
+    mine = with_signs(Session.objects.owned_by(actor).filter(archived_at=None), actor)
+    listed = mine.in_bulk(asked) | opened_by(actor).in_bulk(asked)
+    context = {"sessions": listed.values(), "gone": set(asked) - set(listed)}
+    return render(request, "chat/_rows.html", context)
+
+
+@signed_in
+@require_GET
 def archived(request: HttpRequest) -> HttpResponse:
     """Sessions that were put away, last used first, by pages."""
     mine = Session.objects.owned_by(actor_of(request)).exclude(archived_at=None)
-    page = Paginator(with_signs(mine).recent(), AT_ONCE).get_page(request.GET.get("page"))
+    put_away = with_signs(mine, actor_of(request)).recent()
+    page = Paginator(put_away, AT_ONCE).get_page(request.GET.get("page"))
     context = {"groups": by_age(page.object_list), "page": page}
     return render(request, "chat/archive.html", context)
 
@@ -59,7 +75,7 @@ def _sessions(actor: Actor, query: str) -> list[Session]:
         type__in=[Event.Type.USER_INPUT, Event.Type.TEXT],
         payload__content__icontains=query,
     ).order_by("-seq")
-    sessions = with_signs(Session.objects.owned_by(actor)).annotate(
+    sessions = with_signs(Session.objects.owned_by(actor), actor).annotate(
         hit=Subquery(said.values("payload__content")[:1]),
         hit_turn=Subquery(said.values("turn")[:1]),
     )

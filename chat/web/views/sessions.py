@@ -1,5 +1,6 @@
 """Sessions: the empty page, the conversation, and what its owner may do with it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -8,26 +9,26 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chat.actions.sessions import (
+    archive_session,
     delete_session,
+    pin_session,
     rename_session,
     restore_session,
     share_session,
 )
 from chat.errors import NotFound
-from chat.events.log import log
-from chat.events.transcript import fold
-from chat.models import Session
+from chat.models import Session, Visit
 from chat.runs import start_next
 from chat.web.conversation import conversation, empty_conversation
-from chat.web.people import actor_of, signed_in
+from chat.web.export import as_json, as_markdown
+from chat.web.people import actor_of, note_visit, signed_in
 from chat.web.picker import suggestions as suggested
-from chat.web.reading import Reading
 
+VISITS_SHOWN = 50
 MAIN = "main#main"  # the part of the page htmx asks for when the rail is already there
 
 
@@ -55,6 +56,7 @@ def show(request: HttpRequest, session_id: str) -> HttpResponse:
     if page["queue"] and not page["is_running"]:  # the process that ran the last turn has died
         async_to_sync(start_next)(session.pk)
         page = conversation(actor, session)
+    note_visit(actor, session)
     return show_main(request, page)
 
 
@@ -77,15 +79,14 @@ def details(request: HttpRequest, session_id: str) -> HttpResponse:
             rename_session(session, request.POST["title"])
         return answer_with_row(request, session)
     template = "chat/_details.html" if request.htmx else "chat/details.html"
-    return render(request, template, {"session": session, "choices": sharing_choices()})
+    return render(request, template, {"session": session})
 
 
 @signed_in
 @require_POST
 def pin(request: HttpRequest, session_id: str) -> HttpResponse:
     session = own_session(request, session_id)
-    session.pinned_at = None if session.pinned_at else timezone.now()
-    session.save(update_fields=["pinned_at"])
+    pin_session(session, session.pinned_at is None)
     return _whole_rail(request, session)
 
 
@@ -94,18 +95,27 @@ def pin(request: HttpRequest, session_id: str) -> HttpResponse:
 def archive(request: HttpRequest, session_id: str) -> HttpResponse:
     """Out of the rail, or back into it; searched as before."""
     session = own_session(request, session_id)
-    session.archived_at = None if session.archived_at else timezone.now()
-    session.save(update_fields=["archived_at"])
+    archive_session(session, session.archived_at is None)
     return _whole_rail(request, session)
 
 
 @signed_in
-@require_POST
+@require_http_methods(["GET", "POST"])
 def share(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Who may see the session, and who has; POST changes the former."""
     session = own_session(request, session_id)
-    if request.POST.get("sharing") in Session.Sharing.values:
+    if request.method == "POST" and request.POST.get("sharing") in Session.Sharing.values:
         share_session(session, request.POST["sharing"])
-    return answer_with_row(request, session)
+        if not request.htmx:
+            return redirect("share", session.pk)
+    context = {
+        "session": session,
+        "choices": sharing_choices(),
+        "link": request.build_absolute_uri(reverse("session", args=[session.pk])),
+        "visits": Visit.objects.by_others(session)[:VISITS_SHOWN],
+    }
+    piece = "chat/_sheet.html" if request.method == "GET" else "chat/_shared.html"
+    return render(request, piece if request.htmx else "chat/share.html", context)
 
 
 @signed_in
@@ -141,13 +151,22 @@ def restore(request: HttpRequest, session_id: str) -> HttpResponse:
 @require_GET
 def export(request: HttpRequest, session_id: str) -> HttpResponse:
     """The conversation as one Markdown document."""
-    actor = actor_of(request)
-    session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
-    exchanges = fold(log.history(session.pk)).exchanges
-    context = {"session": session, "turns": [Reading(one, session.pk) for one in exchanges]}
-    text = render_to_string("chat/export.md", context)
-    response = HttpResponse(text, content_type="text/markdown; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{session.pk}.md"'
+    return _download(request, session_id, as_markdown, "md", "text/markdown; charset=utf-8")
+
+
+@signed_in
+@require_GET
+def export_json(request: HttpRequest, session_id: str) -> HttpResponse:
+    return _download(request, session_id, as_json, "json", "application/json")
+
+
+def _download(
+    request: HttpRequest, session_id: str, form: Callable[[Session], str], ending: str, kind: str
+) -> HttpResponse:
+    sessions = Session.objects.visible_to(actor_of(request))
+    session = get_object_or_404(sessions, pk=session_id)
+    response = HttpResponse(form(session), content_type=kind)
+    response["Content-Disposition"] = f'attachment; filename="{session.pk}.{ending}"'
     return response
 
 
@@ -159,8 +178,7 @@ def answer_with_row(request: HttpRequest, session: Session) -> HttpResponse:
     """After a change: the session's row and title anew, or its page without script."""
     if not request.htmx:
         return redirect("session", session.pk)
-    context = {"session": session, "choices": sharing_choices()}
-    return render(request, "chat/_changed.html", context)
+    return render(request, "chat/_changed.html", {"session": session})
 
 
 def _whole_rail(request: HttpRequest, session: Session) -> HttpResponse:

@@ -25,14 +25,13 @@ from chat.models import Actor, Session
 from chat.web.conversation import turns_shown, waiting
 from chat.web.fragments import Fragments, partial
 from chat.web.notes import notes_on
-from chat.web.people import aactor_of, is_still_signed_in
-from chat.web.rail import with_signs
+from chat.web.people import aactor_of, is_still_signed_in, note_visit
 
 CHEAP = 0.005  # seconds of rendering that may be spent on every batch
 REST = 4.0  # times what a dearer one took, so that one reader never takes more than a fifth
 GONE = sse.frame("gone", event="close")
 LOOK_EVERY = 5.0  # seconds between looks whether the reader still may, while events keep coming
-SIGNPOSTS = (UserInput, ToolResult, Text, Stop)  # after these the session's row may read anew
+SIGNPOSTS = (UserInput, ToolResult, Text, Stop)  # after these the session's title may be another
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,9 @@ async def follow(
             return
         if html:
             yield view.frame(html)
-        following = log.follow(session_id, view.begin, actor.person.pk)
-        batches = cast(AsyncGenerator[list[Stamped]], following)
+        batches = cast(
+            AsyncGenerator[list[Stamped]], log.follow(session_id, view.begin, actor.person.pk)
+        )
         async with aclosing(batches):
             async for batch in batches:
                 if (html := await view.take(batch)) is None:
@@ -128,6 +128,7 @@ class View:
         self.begin = last.seq - 1 if last else self.place.seen
         self.fragments = Fragments(session, self.place.seen, self.request, self.place.tip)
         self._note(session, [last.pk] if last else [])
+        note_visit(self.actor, session)
         return html + self._queue(session)
 
     async def take(self, batch: list[Stamped]) -> str | None:
@@ -144,7 +145,7 @@ class View:
         self.cost = monotonic() - began
         self.place = Place(self.fragments.seen, self.fragments.tip)
         if html and kinds.intersection(SIGNPOSTS):
-            html += await self._signs(asked)
+            html += await self._signs(Stop in kinds)
         return html + beside
 
     @sync_to_async
@@ -182,15 +183,14 @@ class View:
         return partial("#turns", "innerMorph", html), Place(context["seq"], context["tip"])
 
     @sync_to_async
-    def _signs(self, moved: bool) -> str:
-        """The session's row in the rail and its title, as they are now; ``moved``: to the top."""
-        sessions = with_signs(Session.objects.visible_to(self.actor))
-        session = sessions.filter(pk=self.session_id).first()
+    def _signs(self, ended: bool) -> str:
+        """The session's title as it is now; ``ended``: the reader has seen a turn to its end."""
+        session = _visible(self.actor, self.session_id)
         if session is None:
             return ""
-        is_owner = session.owner_id == self.actor.person.pk
-        context = {"session": session, "is_owner": is_owner, "moved": moved}
-        return render_to_string("chat/_signs.html", context, self.request)
+        if ended:
+            note_visit(self.actor, session)
+        return render_to_string("chat/_signs.html", {"session": session}, self.request)
 
 
 def _visible(actor: Actor, session_id: str) -> Session | None:

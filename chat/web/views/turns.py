@@ -20,7 +20,7 @@ from chat.actions.turns import (
 from chat.errors import CarrelError, Conflict, Invalid, Settled
 from chat.models import Actor, Feedback, Index, QueuedPrompt, Session, Turn
 from chat.web.conversation import conversation, empty_conversation, turn_shown
-from chat.web.people import aactor_of, actor_of, signed_in
+from chat.web.people import aactor_of, actor_of, note_visit, signed_in
 
 from .sessions import show_main
 
@@ -239,6 +239,7 @@ def _refused(
 
 def _begun(request: HttpRequest, actor: Actor, session: Session) -> HttpResponse:
     session.refresh_from_db()
+    note_visit(actor, session)
     response = show_main(request, conversation(actor, session) | {"is_new": True})
     response["HX-Push-Url"] = reverse("session", args=[session.pk])
     return response

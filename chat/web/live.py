@@ -1,0 +1,64 @@
+"""The line that brings a person's news to their pages, over django-eventstream."""
+
+import asyncio
+from contextvars import Context
+from typing import cast
+
+from django.conf import settings
+from django.http import HttpRequest
+from django_eventstream.channelmanager import ChannelManagerBase
+from django_eventstream.views import get_listener_manager
+
+from chat.events.news import channel_of, index_changed
+from chat.models import Sync
+from chat.models.threads import in_thread
+
+LOOK_EVERY = 1.0  # seconds between looks at the syncs under way
+
+Progress = dict[int, tuple[str, str, str, int]]  # by sync: index, project, state, files done
+
+_watching: asyncio.Task[None] | None = None
+
+
+class OwnChannel(ChannelManagerBase):
+    """Everybody hears what is for them and nothing else. Nothing is kept."""
+
+    def get_channels_for_request(self, request: HttpRequest, view_kwargs: object) -> set[str]:
+        return {channel_of(cast(int, request.user.pk))}
+
+    def can_read_channel(self, user: object, channel: str) -> bool:
+        return channel == channel_of(getattr(user, "pk", 0))
+
+    def is_channel_reliable(self, channel: str) -> bool:
+        return False
+
+
+def watch_syncs() -> None:
+    """Tell how syncs get on, for as long as someone listens here.
+
+    With Redis the worker tells by itself; without, its word ends at its own process.
+    """
+    global _watching
+    if not settings.REDIS_URL and (_watching is None or _watching.done()):
+        _watching = asyncio.get_running_loop().create_task(_watch(), context=Context())
+
+
+async def _watch() -> None:
+    known: Progress = {}
+    await asyncio.sleep(LOOK_EVERY)  # whoever had this begun is about to listen
+    while get_listener_manager().listeners_by_channel:
+        now = await _progress()
+        moved = dict(known.items() ^ now.items())
+        for index_id, project_id, *_ in moved.values():
+            await _tell(index_id, project_id)
+        known = now
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def _read_progress() -> Progress:
+    rows = Sync.objects.active().values_list("pk", "index", "index__project", "state", "files_done")
+    return {pk: (index, project, state, done) for pk, index, project, state, done in rows}
+
+
+_progress = in_thread(_read_progress)
+_tell = in_thread(index_changed)

@@ -1,0 +1,61 @@
+"""Every page as its reader has chosen it: the language, the looks, and their time zone."""
+
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import cast
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+from asgiref.sync import iscoroutinefunction
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import timezone, translation
+from django.utils.decorators import sync_and_async_middleware
+
+from chat.models import Preferences
+
+ZONE_COOKIE = "timezone"  # set by the page, from the browser's own; see time-zone.js
+
+
+@sync_and_async_middleware
+def reader(get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable]):
+    """Sets ``request.preferences``. Comes after whatever finds out the browser's language."""
+
+    async def waiting(request: HttpRequest) -> HttpResponseBase:
+        found = None
+        if knows_reader(request) and (person := await request.session.aget(SESSION_KEY)):
+            found = await Preferences.objects.filter(user=person).afirst()
+        follow(request, found or Preferences())
+        return await cast(Awaitable[HttpResponseBase], get_response(request))
+
+    def direct(request: HttpRequest) -> HttpResponseBase:
+        found = None
+        if knows_reader(request) and (person := request.session.get(SESSION_KEY)):
+            found = Preferences.objects.filter(user=person).first()
+        follow(request, found or Preferences())
+        return cast(HttpResponseBase, get_response(request))
+
+    return waiting if iscoroutinefunction(get_response) else direct
+
+
+def knows_reader(request: HttpRequest) -> bool:
+    return settings.SESSION_COOKIE_NAME in request.COOKIES
+
+
+def follow(request: HttpRequest, preferences: Preferences) -> None:
+    request.preferences = preferences
+    if preferences.language in dict(settings.LANGUAGES):
+        translation.activate(preferences.language)
+        request.LANGUAGE_CODE = preferences.language
+    timezone.activate(zone_named(unquote(request.COOKIES.get(ZONE_COOKIE, ""))[:64]))
+
+
+@lru_cache(maxsize=256)
+def zone_named(name: str) -> ZoneInfo:
+    """The zone; the installation's own for what is none."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # not a key, a folder of keys, not in the database
+        return ZoneInfo(settings.TIME_ZONE)

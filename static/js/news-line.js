@@ -1,0 +1,60 @@
+// Hears what has changed and asks for it anew: at once, or when the page is looked at again.
+const GATHER = 120; // milliseconds: what changes together is asked for together
+
+customElements.define("news-line", class extends HTMLElement {
+  connectedCallback() {
+    this.rows = new Set();
+    const { worker, person } = this.dataset;
+    if (window.SharedWorker) this.line = new SharedWorker(worker, person).port;
+    else this.line = new Worker(worker);
+    this.line.onmessage = ({ data }) => this.hear(data);
+    this.join();
+    addEventListener("pageshow", () => this.join());
+    addEventListener("pagehide", () => this.line.postMessage({}));
+    document.addEventListener("visibilitychange", () => this.soon());
+  }
+
+  join() {
+    this.line.postMessage({ url: new URL(this.dataset.live, location).href });
+  }
+
+  hear({ kind, id, moved }) {
+    if (kind === "index") document.body.dispatchEvent(new CustomEvent(`index-${id}`));
+    if (kind === "rail") this.all = true;
+    if (kind === "session") {
+      if (moved) this.raise(id);
+      this.rows.add(id);
+    }
+    this.soon();
+  }
+
+  soon() {
+    clearTimeout(this.timer);
+    if (!document.hidden) this.timer = setTimeout(() => this.ask(), GATHER);
+  }
+
+  ask() {
+    const list = document.getElementById("sessions");
+    const rows = [...this.rows].filter((id) => document.getElementById(`row-${id}`));
+    this.rows.clear();
+    if (list.querySelector(".hit")) return; // search results are no list; leaving them reads it anew
+    if (this.all) htmx.ajax("GET", this.dataset.rail, { target: "#sessions", swap: "innerMorph" });
+    else if (rows.length) {
+      const asked = new URLSearchParams(rows.map((id) => ["id", id]));
+      htmx.ajax("GET", `${this.dataset.rows}?${asked}`, { target: "#sessions", swap: "none" });
+    }
+    this.all = false;
+  }
+
+  // To the top of today's; one that is not here yet gets a place to be filled.
+  raise(id) {
+    const today = document.getElementById("rail-today");
+    let row = document.getElementById(`row-${id}`);
+    if (!today || row?.closest("[data-fixed]") || (row && row === today.firstElementChild)) return;
+    if (!row) {
+      row = document.createElement("li");
+      row.id = `row-${id}`;
+    }
+    today.prepend(row);
+  }
+});
