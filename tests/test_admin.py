@@ -1,15 +1,18 @@
 """The admin, through its pages: every row can be found, and the buttons do what they say."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from chat.admin.reasons import READ
 from chat.models import (
     Actor,
     APIKey,
@@ -20,9 +23,12 @@ from chat.models import (
     Feedback,
     Index,
     Membership,
+    Preferences,
+    QueuedPrompt,
     Role,
     Session,
     Turn,
+    Visit,
 )
 from tests.factories import (
     make_admin,
@@ -36,6 +42,8 @@ from tests.factories import (
 )
 
 pytestmark = pytest.mark.django_db
+
+WHY = "A person asked for help."
 
 MODELS = sorted(apps.get_app_config("chat").get_models(), key=lambda model: model.__name__)
 
@@ -83,6 +91,8 @@ def fill(name: str) -> dict[str, object]:
     rows += [CreateOnce.objects.create(key=key, name="1", route="POST /files")]
     rows += [Feedback.objects.create(turn=turn, user=key.user, rating="good", comment="Right.")]
     rows += [session.queued_prompts.create(asked_by=key.user, prompt="And then?")]
+    rows += [Visit.objects.create(session=session, user=key.user)]
+    rows += [Preferences.objects.create(user=key.user, language="de")]
     rows += [session.bound_indexes.get(), session.project, session.project.memberships.first()]
     return {type(row).__name__: row for row in rows}
 
@@ -115,6 +125,8 @@ def test_every_model_has_a_list_a_search_and_a_page(client, filled, model):
     found = client.get(reverse(f"{name}_changelist"), {"q": "note"})
     listed = client.get(reverse(f"{name}_changelist"))
     row = listed.context["cl"].result_list[0]
+    if model in (Session, Event, QueuedPrompt):
+        client.post(reverse(f"{name}_change", args=[row.pk]), {"reason": WHY})
     page = client.get(reverse(f"{name}_change", args=[row.pk]))
 
     assert found.status_code == listed.status_code == page.status_code == 200
@@ -235,8 +247,10 @@ def test_deleting_an_index_keeps_the_row_and_says_only_what_was_chosen(client, f
     assert Document.objects.filter(index=index).exists()
 
 
-def test_a_sessions_page_tells_what_happened_in_it(client, filled):
-    session, turn = filled["Session"], filled["Turn"]
+@pytest.fixture
+def answered(filled) -> Session:
+    """A session of somebody else, with one turn."""
+    turn = filled["Turn"]
     call = {"call_id": "c1", "name": "grep", "arguments": {"pattern": "room"}}
     usage = {"duration_ms": 1500, "total_input_tokens": 3, "total_output_tokens": 4, "turns": 2}
     log(turn, 2, "tool_call", call)
@@ -244,14 +258,178 @@ def test_a_sessions_page_tells_what_happened_in_it(client, filled):
     log(turn, 4, "text_delta", {"content": "Upst"})
     log(turn, 5, "text", {"content": "Upstairs <b>now</b>.", "citations": []})
     log(turn, 6, "stop", {"is_error": False, "error": None, "usage": usage})
+    return filled["Session"]
 
-    page = client.get(reverse("admin:chat_session_change", args=[session.pk])).content.decode()
+
+def page_of(session: Session) -> str:
+    return reverse("admin:chat_session_change", args=[session.pk])
+
+
+def test_a_sessions_page_tells_what_happened_in_it(client, answered):
+    client.post(page_of(answered), {"reason": WHY})
+
+    page = client.get(page_of(answered)).content.decode()
 
     assert "Where can one read?" in page
     assert "grep(pattern=&#x27;room&#x27;)" in page
     assert "Upstairs &lt;b&gt;now&lt;/b&gt;." in page
     assert "done (2 rounds, 1.5 s)" in page
     assert "text_delta" not in page
+
+
+def doors_to(session: Session) -> list[str]:
+    """Every page that shows what was asked or answered."""
+    event, prompt = session.events.earliest("seq"), session.queued_prompts.get()
+    return [
+        page_of(session),
+        reverse("admin:chat_session_export", args=[session.pk, "json"]),
+        reverse("admin:chat_session_export", args=[session.pk, "md"]),
+        reverse("admin:chat_event_change", args=[event.pk]),
+        reverse("admin:chat_queuedprompt_change", args=[prompt.pk]),
+    ]
+
+
+def test_nothing_of_anothers_session_is_shown_before_a_reason_is_given(client, answered):
+    for door in [*doors_to(answered), reverse("admin:chat_event_changelist")]:
+        html = client.get(door).content.decode()
+
+        assert "Where can one" not in html
+        assert "And then?" not in html
+    assert "Why do you read this session?" in client.get(page_of(answered)).content.decode()
+    assert not LogEntry.objects.exists()
+
+
+def test_a_reason_opens_the_session_for_an_hour_and_is_kept(client, answered):
+    refused = client.post(page_of(answered), {"reason": " why "})
+    client.post(page_of(answered), {"reason": WHY})
+    opened = [client.get(door).content.decode() for door in doors_to(answered)]
+    history = client.get(reverse("admin:chat_session_history", args=[answered.pk]))
+    LogEntry.objects.update(action_time=timezone.now() - timedelta(hours=2))
+    later = client.get(page_of(answered)).content.decode()
+
+    assert "Say it in a few words." in refused.content.decode()
+    assert all("Where can one" in html for html in opened[:4]) and "And then?" in opened[4]
+    assert WHY in history.content.decode()
+    assert "Where can one" not in later
+    assert LogEntry.objects.filter(object_id=answered.pk, action_flag=READ).count() == 1
+
+
+def test_the_reason_of_one_administrator_opens_nothing_for_another(client, answered):
+    client.post(page_of(answered), {"reason": WHY})
+
+    client.force_login(make_admin())
+
+    assert "Where can one" not in client.get(page_of(answered)).content.decode()
+
+
+def test_ones_own_session_needs_no_reason(client, answered):
+    answered.owner.is_staff = answered.owner.is_superuser = True
+    answered.owner.save()
+    client.force_login(answered.owner)
+
+    assert "Where can one read?" in client.get(page_of(answered)).content.decode()
+
+
+def test_a_session_is_exported_whole_or_as_it_reads(client, answered):
+    client.post(page_of(answered), {"reason": WHY})
+
+    whole = client.get(reverse("admin:chat_session_export", args=[answered.pk, "json"])).json()
+    reads = client.get(reverse("admin:chat_session_export", args=[answered.pk, "md"]))
+
+    assert [event["type"] for event in whole["events"]] == [
+        *("user_input", "tool_call", "tool_result", "text", "stop")
+    ]
+    assert "## Where can one\nread?\n\nUpstairs <b>now</b>." in reads.content.decode()
+    assert "attachment" in reads["Content-Disposition"]
+    assert LogEntry.objects.filter(change_message__startswith="Exported it").count() == 2
+
+
+def test_the_buttons_of_a_session_do_what_they_say_and_leave_a_trace(client, answered):
+    Session.objects.update(sharing=Session.Sharing.QUERY)
+
+    for name in ("make_private", "archive"):
+        client.post(reverse("admin:chat_session_press", args=[answered.pk, name]))
+
+    answered.refresh_from_db()
+    assert answered.sharing == Session.Sharing.PRIVATE
+    assert answered.archived_at is not None
+    assert LogEntry.objects.filter(object_id=answered.pk).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_running_answer_is_stopped_at_a_button(client, filled):
+    Turn.objects.update(state=Turn.State.RUNNING)
+
+    client.post(reverse("admin:chat_session_press", args=[filled["Session"].pk, "stop"]))
+
+    assert Turn.objects.get().cancel_requested
+
+
+@pytest.mark.parametrize("name", ["delete_selected", "nothing"])
+def test_a_button_that_is_not_there_does_nothing(client, answered, name):
+    url = reverse("admin:chat_session_press", args=[answered.pk, name])
+
+    assert client.post(url).status_code == 404
+    assert client.get(url.replace(name, "archive")).status_code == 404
+    assert Session.objects.live().filter(archived_at=None).exists()
+
+
+def test_sessions_are_listed_with_what_they_used(client, answered):
+    Turn.objects.update(input_tokens=1200, output_tokens=34)
+
+    html = client.get(reverse("admin:chat_session_changelist")).content.decode()
+
+    assert "1,200 / 34" in html
+    assert "Papers" in html
+
+
+@pytest.mark.parametrize(
+    ("state", "found"), [("live", 1), ("running", 0), ("archived", 0), ("deleted", 0)]
+)
+def test_sessions_are_filtered_by_state(client, answered, state, found):
+    page = client.get(reverse("admin:chat_session_changelist"), {"state": state})
+
+    assert page.context["cl"].result_count == found
+
+
+def test_ten_thousand_sessions_are_listed_with_as_few_queries_as_ten(
+    client, answered, django_assert_num_queries
+):
+    url = reverse("admin:chat_session_changelist")
+    with CaptureQueriesContext(connection) as before:
+        client.get(url)
+    owner, project = answered.owner, answered.project
+    Session.objects.bulk_create(
+        [Session(owner=owner, project=project, title=f"Room {n}") for n in range(10_000)]
+    )
+
+    with django_assert_num_queries(len(before)):
+        page = client.get(url)
+
+    assert page.context["cl"].result_count == 10_001
+    assert len(page.context["cl"].result_list) == 100
+
+
+def test_an_index_says_which_files_failed_and_syncs_again_at_a_button(client, filled):
+    index = filled["Index"]
+    Document.objects.update(state="failed", error="It is empty.")
+
+    page = client.get(reverse("admin:chat_index_change", args=[index.pk])).content.decode()
+    client.post(reverse("admin:chat_index_press", args=[index.pk, "sync_now"]))
+
+    assert "It is empty." in page
+    assert index.syncs.latest("pk").is_active
+
+
+def test_indexes_are_filtered_by_how_their_latest_sync_ended(client, filled):
+    index = filled["Index"]
+    url = reverse("admin:chat_index_changelist")
+
+    failed = client.get(url, {"sync": "failed"}).context["cl"].result_count
+    index.syncs.create(state="succeeded")
+    mended = client.get(url, {"sync": "failed"}).context["cl"].result_count
+
+    assert (failed, mended) == (1, 0)
 
 
 def test_a_deleted_session_is_gone_for_its_owner(client):

@@ -1,11 +1,23 @@
 """The administrator's door: every row there is, to find, to read, and where it helps to mend."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
-from . import documents, events, files, indexes, keys, projects, sessions, turns
+from . import audit, documents, events, files, indexes, keys, people, projects, sessions, turns
 
-__all__ = ["documents", "events", "files", "indexes", "keys", "projects", "sessions", "turns"]
+__all__ = [
+    "audit",
+    "documents",
+    "events",
+    "files",
+    "indexes",
+    "keys",
+    "people",
+    "projects",
+    "sessions",
+    "turns",
+]
 
 admin.site.site_header = "Carrel"
 admin.site.site_title = "Carrel"
-admin.site.index_title = "Administration"
+admin.site.index_title = _("Administration")

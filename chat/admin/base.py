@@ -4,18 +4,22 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
 
 from chat.errors import CarrelError
 
 
 class DeletedFilter(admin.SimpleListFilter):
-    title = "state"
+    title = _("state")
     parameter_name = "deleted"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("no", "Live"), ("yes", "Deleted")]
+        return [("no", _("Live")), ("yes", _("Deleted"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() is None:
@@ -56,6 +60,48 @@ class DeletesByAction(admin.ModelAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
         for obj in queryset:
             type(self).delete_action(obj)
+
+
+class HasButtons(admin.ModelAdmin):
+    """Offers some of the list's actions as buttons on the page of a single row, too."""
+
+    buttons: ClassVar[Sequence[str]]
+    change_form_template = "admin/with_buttons.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.press)
+        pressed = path("<path:object_id>/do/<str:name>/", view, name=self._button_url)
+        return [pressed, *super().get_urls()]
+
+    def press(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        """Do what the button says, and show the page again."""
+        action = self.get_actions(request).get(name) if name in self.buttons else None
+        rows = self.get_queryset(request).filter(pk=unquote(object_id))
+        if action is None or request.method != "POST" or not rows.exists():
+            raise Http404
+        action[0](self, request, rows)
+        page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return redirect(reverse(page, args=[object_id], current_app=self.admin_site.name))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        actions = self.get_actions(request)
+        shown = [
+            (reverse(f"admin:{self._button_url}", args=[object_id, name]), actions[name][2])
+            for name in self.buttons
+            if name in actions
+        ]
+        context = {**(extra_context or {}), "buttons": shown}
+        return super().change_view(request, object_id, form_url, context)
+
+    @property
+    def _button_url(self) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_press"
 
 
 class FirstRows(admin.TabularInline):

@@ -6,20 +6,19 @@ from django.utils.text import Truncator
 from chat.models import Event
 
 from .base import ReadOnly
+from .reasons import AsksForReason
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnly):
-    list_display: ClassVar = ["seq", "type", "session", "created_at", "what"]
+class EventAdmin(AsksForReason, ReadOnly):
+    """The list says that something happened; what it was is for those who may read the session."""
+
+    list_display: ClassVar = ["seq", "type", "session", "created_at"]
     list_filter: ClassVar = ["type", "created_at"]
     list_select_related: ClassVar = ["session"]
     search_fields: ClassVar = ["=session__id"]
     ordering: ClassVar = ["-id"]
     date_hierarchy = "created_at"
-
-    @admin.display(description="what")
-    def what(self, event: Event) -> str:
-        return summary(event)
 
 
 def summary(event: Event) -> str:

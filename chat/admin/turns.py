@@ -4,11 +4,13 @@ from asgiref.sync import async_to_sync
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from chat.actions.turns import cancel_turn
 from chat.models import BoundIndex, Feedback, QueuedPrompt, Session, Turn
 
 from .base import ReadOnly, do_each
+from .reasons import AsksForReason
 
 
 @admin.register(Turn)
@@ -32,10 +34,10 @@ class TurnAdmin(ReadOnly):
     date_hierarchy = "created_at"
     actions: ClassVar = ["stop"]
 
-    @admin.action(description="Stop selected turns that are running", permissions=["view"])
+    @admin.action(description=_("Stop selected turns that are running"), permissions=["view"])
     def stop(self, request: HttpRequest, turns: QuerySet[Turn]) -> None:
         sessions = Session.objects.filter(turns__in=turns.running()).distinct()
-        do_each(request, sessions, async_to_sync(cancel_turn), "Turns asked to stop")
+        do_each(request, sessions, async_to_sync(cancel_turn), _("Answers asked to stop"))
 
 
 @admin.register(BoundIndex)
@@ -46,10 +48,10 @@ class BoundIndexAdmin(ReadOnly):
 
 
 @admin.register(QueuedPrompt)
-class QueuedPromptAdmin(ReadOnly):
+class QueuedPromptAdmin(AsksForReason, ReadOnly):
     list_display: ClassVar = ["id", "session", "asked_by", "created_at"]
     list_select_related: ClassVar = ["session", "asked_by"]
-    search_fields: ClassVar = ["=session__id", "asked_by__username", "prompt"]
+    search_fields: ClassVar = ["=session__id", "asked_by__username"]
 
 
 @admin.register(Feedback)
