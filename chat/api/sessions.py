@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from chat.actions import feedback, sessions, turns
 from chat.errors import NotFound, Settled
+from chat.events.leases import settle_dead
 from chat.events.log import log
 from chat.events.types import to_wire
 from chat.models import APIKey, BoundIndex, Event, Session, Turn
@@ -138,7 +139,9 @@ def used_by(rows: QuerySet[Session], moment: str | None) -> QuerySet[Session]:
 
 @router.get("/{session_id}/summary", response=Summary, summary="Get a session's summary")
 def get_summary(request: Request, session_id: str):
-    return summary(readable(request, session_id))
+    session = readable(request, session_id)
+    settle_dead(session.pk)  # before it says that the latest run has not ended
+    return summary(session)
 
 
 @router.get("/{session_id}", response=Conversation, summary="Get a session with its history")
@@ -149,7 +152,8 @@ def get_session(request: Request, session_id: str):
         for stamped in log.history(session.pk)
         if not isinstance(stamped.event, NOT_IN_HISTORY)
     ]
-    return Conversation(**summary(session).model_dump(), events=events)
+    # Events first: whoever sees a stop there also sees what it is summed up to.
+    return Conversation(events=events, **summary(session).model_dump())
 
 
 @router.patch("/{session_id}", response=Summary, summary="Rename, share, archive or pin")

@@ -15,7 +15,7 @@ from django.db.models import Max, Min
 from django.utils import timezone
 
 from chat import conf
-from chat.models import Event, Turn
+from chat.models import Event, Session, Turn
 
 from .transcript import Exchange, fold
 from .types import Event as AnyEvent
@@ -72,6 +72,11 @@ def settle_dead(session_id: str) -> bool:
     return settle(turn)
 
 
+def settle_lapsed() -> int:
+    """End all turns whose lease has run out, also those that nobody reads; answers how many."""
+    return sum(settle(turn) for turn in Turn.objects.lapsed())
+
+
 @transaction.atomic
 def settle(turn: Turn) -> bool:
     """Keep what a dead run had written, and stop its turn. False if someone else just did."""
@@ -102,7 +107,10 @@ def settle(turn: Turn) -> bool:
         row(turn.session_id, Stamped(seq + i, turn.pk, now, event))
         for i, event in enumerate(events)
     )
-    Turn.objects.filter(pk=turn.pk).update(finished_at=now, duration_ms=duration_ms)
+    Turn.objects.filter(pk=turn.pk).update(
+        finished_at=now, duration_ms=duration_ms, rounds=stop.usage["turns"]
+    )
+    Session.objects.filter(pk=turn.session_id).update(last_used_at=now)
     return True
 
 

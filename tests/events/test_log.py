@@ -298,6 +298,20 @@ def test_a_turn_that_died_with_its_prompt_is_settled(session):
     assert Turn.objects.get().duration_ms == 0
 
 
+def test_a_settled_turn_ends_as_any_other_does(session):
+    before = session.last_used_at
+    turn, _ = begin(session, lease_owner="gone", lease_expires_at=timezone.now())
+
+    settle_dead(session.pk)
+
+    turn.refresh_from_db()
+    session.refresh_from_db()
+    stop = stamped_rows(turn.events.order_by("-seq"))[0]
+    assert isinstance(stop.event, Stop)
+    assert session.last_used_at == turn.finished_at == stop.at > before
+    assert turn.rounds == stop.event.usage["turns"] == 1
+
+
 def test_two_readers_settle_a_dead_turn_once(session):
     begin(session, lease_owner="gone", lease_expires_at=timezone.now())
 

@@ -77,3 +77,13 @@ def test_a_deleted_session_is_purged_once_it_cannot_be_brought_back():
 
     assert set(Session.objects.values_list("pk", flat=True)) == {undoable.pk, kept.pk}
     assert not Event.objects.filter(session=gone.pk).exists()
+
+
+def test_a_dead_turn_that_nobody_reads_is_ended():
+    session, running = answered(None), answered(None)
+    session.turns.update(lease_expires_at=timezone.now())
+
+    call_command("worker", "--batch")
+
+    assert session.turns.get().state == Turn.State.INTERRUPTED
+    assert running.turns.get().state == Turn.State.RUNNING

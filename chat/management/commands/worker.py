@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connection
 from django_tasks_db.management.commands import db_worker
 
-from chat.events.leases import process_name
+from chat.events.leases import process_name, settle_lapsed
 from chat.events.retention import drop_deltas, purge_sessions
 from chat.retrieval.leases import stopping
 from chat.tasks import queue_due_syncs, queue_purge, recover
@@ -80,6 +80,7 @@ def _look_after_work() -> None:
         if count := recover() + queue_due_syncs():
             logger.info("syncs queued count=%d", count)
         queue_purge()
+        settle_lapsed()
         drop_deltas()
         purge_sessions()
     except Exception:
