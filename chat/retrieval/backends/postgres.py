@@ -13,10 +13,13 @@ import orjson
 from django.db import connection, transaction
 
 from chat import conf
-from chat.models import Chunk, Document
+from chat.models import Chunk
 from chat.providers.base import Vectors
 from chat.providers.words import content_terms, stem, terms
 from chat.retrieval.base import Candidate, Condition, Query
+
+from .conditions import COLUMNS, SQL, allowed_documents, any_value, negated
+from .frequencies import Frequencies
 
 _REBUILT_AT_ONCE = 1_000  # chunks
 _RESCORED = 1_000  # vectors that a sketch lets through, at least
@@ -32,7 +35,7 @@ class PostgresSearch:
     """The ``SearchBackend`` on PostgreSQL. One object serves all threads of a process."""
 
     def __init__(self) -> None:
-        self._frequencies = _Frequencies()
+        self._frequencies = Frequencies(_count_chunks)
 
     # Writing --------------------------------------------------------------------------------------
 
@@ -80,7 +83,7 @@ class PostgresSearch:
 
     def rank(self, query: Query, vector: Vectors | None, limit: int) -> list[Candidate]:
         scopes = [_scope(index_id) for index_id in query.index_ids]
-        allowed = _allowed_documents(query) if query.conditions else None
+        allowed = allowed_documents(query, _condition_sql)
         if not scopes or (allowed is not None and not allowed):
             return []
         by_words = self._rank_by_words(query.text, scopes, allowed, limit)
@@ -211,61 +214,22 @@ def _plain(term: str) -> str:
     return unicodedata.normalize("NFC", _ACCENT.sub("", letters))
 
 
-class _Frequencies:
-    """Document frequencies, counted once and kept until the number of chunks has changed a lot."""
-
-    def __init__(self) -> None:
-        self._newest = self._chunks = 0
-        self._known: dict[str, int] = {}
-
-    def look_up(self, words: Sequence[str]) -> tuple[list[int], int]:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT coalesce(max(id), 0) FROM chat_chunk")
-            [(newest,)] = cursor.fetchall()
-            if abs(newest - self._newest) > self._chunks // 50 or len(self._known) > 100_000:
-                cursor.execute("SELECT count(*) FROM chat_chunk")
-                [(self._chunks,)] = cursor.fetchall()
-                self._newest, self._known = newest, {}
-            known = self._known
-            new = [word for word in dict.fromkeys(words) if word not in known]
-            if new:
-                cursor.execute(
-                    "SELECT term, count(*) FROM chat_posting WHERE term = ANY(%s) GROUP BY term",
-                    [new],
-                )
-                known.update(dict.fromkeys(new, 0) | dict(cursor.fetchall()))
-        return [known[word] for word in words], max(self._chunks, 1)
+def _count_chunks(cursor, words: list[str]) -> Iterable[tuple[str, int]]:
+    cursor.execute(
+        "SELECT term, count(*) FROM chat_posting WHERE term = ANY(%s) GROUP BY term", [words]
+    )
+    return cursor.fetchall()
 
 
 # Conditions on documents --------------------------------------------------------------------------
 
 
-def _allowed_documents(query: Query) -> list[int]:
-    documents = Document.objects.readable().filter(index__in=query.index_ids)
-    for condition in query.conditions:
-        sql, parameters = _condition_sql(condition)
-        documents = documents.extra(where=[sql], params=parameters)  # noqa: S610  (fixed SQL)
-    return list(documents.values_list("pk", flat=True).order_by())
-
-
-_COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-_COLUMNS = {"file_name": "chat_document.name", "file_id": "chat_document.directory_file_id"}
-
-
-def _condition_sql(condition: Condition) -> tuple[str, list[Any]]:
-    """A condition as SQL on chat_document, with its parameters; as on SQLite in every respect."""
-    negated = condition.operator in ("ne", "nin")
-    if condition.operator in ("eq", "ne"):
-        tests = [_equality(condition.value)]
-    elif condition.operator in ("in", "nin"):
-        tests = [_equality(value) for value in condition.value]
-    else:
-        tests = [_comparison(_COMPARISONS[condition.operator], condition.value)]
-    test = " OR ".join(sql for sql, _ in tests) or "FALSE"
-    values = [value for _, value in tests]
-    if column := _COLUMNS.get(condition.field):
+def _condition_sql(condition: Condition) -> SQL:
+    """A condition as SQL on chat_document; as on SQLite in every respect."""
+    test, values = any_value(condition, _equality, _comparison, never="FALSE")
+    if column := COLUMNS.get(condition.field):
         found = f"EXISTS (SELECT 1 FROM to_jsonb({column}) AS value WHERE {test})"
-        return (f"NOT {found}" if negated else found), values
+        return negated(condition, found), values
     found = f"""EXISTS (
         SELECT 1 FROM jsonb_each(chat_document.metadata) AS field (key, content),
         jsonb_array_elements(
@@ -273,16 +237,16 @@ def _condition_sql(condition: Condition) -> tuple[str, list[Any]]:
         ) AS value
         WHERE key = %s AND ({test})
     )"""
-    return (f"NOT {found}" if negated else found), [condition.field, *values]
+    return negated(condition, found), [condition.field, *values]
 
 
-def _equality(value: Any) -> tuple[str, str]:
-    return "value = %s::jsonb", json.dumps(value)
+def _equality(value: Any) -> SQL:
+    return "value = %s::jsonb", [json.dumps(value)]
 
 
-def _comparison(operator: str, value: Any) -> tuple[str, str]:
+def _comparison(operator: str, value: Any) -> SQL:
     if isinstance(value, str):  # by code point: not as the database's own language sorts
         text = "(value #>> '{}') COLLATE \"C\""
-        return f"(jsonb_typeof(value) = 'string' AND {text} {operator} %s)", value
+        return f"(jsonb_typeof(value) = 'string' AND {text} {operator} %s)", [value]
     number = json.dumps(value)
-    return f"(jsonb_typeof(value) = 'number' AND value {operator} %s::jsonb)", number
+    return f"(jsonb_typeof(value) = 'number' AND value {operator} %s::jsonb)", [number]

@@ -8,11 +8,13 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from chat import conf
-from chat.models import Chunk, Document
+from chat.models import Chunk
 from chat.providers.base import Vectors
 from chat.providers.words import content_terms
 from chat.retrieval.base import Candidate, Condition, Query
 
+from .conditions import COLUMNS, SQL, allowed_documents, any_value, negated
+from .frequencies import Frequencies
 from .vectors import VectorShelf
 
 _REBUILT_AT_ONCE = 1_000  # chunks
@@ -23,7 +25,7 @@ class SQLiteSearch:
 
     def __init__(self) -> None:
         self._vectors = VectorShelf(settings.SEARCH_MEMORY_MB * 2**20)
-        self._frequencies = _Frequencies()
+        self._frequencies = Frequencies(_count_chunks)
 
     # Writing --------------------------------------------------------------------------------------
 
@@ -66,7 +68,7 @@ class SQLiteSearch:
     # Ranking --------------------------------------------------------------------------------------
 
     def rank(self, query: Query, vector: Vectors | None, limit: int) -> list[Candidate]:
-        allowed = _allowed_documents(query) if query.conditions else None
+        allowed = allowed_documents(query, _condition_sql)
         if allowed is not None and not allowed:
             return []
         by_words = self._rank_by_words(query, allowed, limit)
@@ -113,64 +115,22 @@ def _mark_changed(cursor, indexes: str, ids: str) -> None:
     cursor.execute(f"UPDATE chat_index SET revision = revision + 1 WHERE id IN ({indexes})", [ids])
 
 
-class _Frequencies:
-    """Document frequencies, counted once and kept until the number of chunks has changed a lot."""
-
-    def __init__(self) -> None:
-        self._chunks = 0
-        self._known: dict[str, int] = {}
-
-    def look_up(self, stems: Sequence[str]) -> tuple[list[int], int]:
-        with connection.cursor() as cursor:
-            # The highest id: counting the rows takes a scan, and this need only be roughly right.
-            cursor.execute("SELECT coalesce(max(id), 0) FROM chat_chunk")
-            [(chunks,)] = cursor.fetchall()
-            if abs(chunks - self._chunks) > self._chunks // 50 or len(self._known) > 100_000:
-                self._chunks, self._known = chunks, {}
-            known = self._known
-            new = [stem for stem in dict.fromkeys(stems) if stem not in known]
-            if new:
-                cursor.execute(
-                    f"SELECT term, doc FROM chat_fulltext_words WHERE term IN ({_VALUES})",
-                    [json.dumps(new)],
-                )
-                known.update(dict.fromkeys(new, 0) | dict(cursor.fetchall()))
-        return [known[stem] for stem in stems], max(chunks, 1)
+def _count_chunks(cursor, words: list[str]) -> Iterable[tuple[str, int]]:
+    cursor.execute(
+        f"SELECT term, doc FROM chat_fulltext_words WHERE term IN ({_VALUES})", [json.dumps(words)]
+    )
+    return cursor.fetchall()
 
 
 # Conditions on documents --------------------------------------------------------------------------
 
 
-def _allowed_documents(query: Query) -> list[int]:
-    documents = Document.objects.readable().filter(index__in=query.index_ids)
-    for condition in query.conditions:
-        sql, parameters = _condition_sql(condition)
-        documents = documents.extra(where=[sql], params=parameters)  # noqa: S610  (fixed SQL)
-    return list(documents.values_list("pk", flat=True).order_by())
-
-
-_COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-_COLUMNS = {"file_name": "chat_document.name", "file_id": "chat_document.directory_file_id"}
-
-
-def _condition_sql(condition: Condition) -> tuple[str, list[Any]]:
-    """A condition as SQL on chat_document, with its parameters.
-
-    A list in the metadata meets a condition when one of its values does. Values of different
-    kinds (a text and a number) are never equal, and neither comes before the other.
-    """
-    negated = condition.operator in ("ne", "nin")
-    if condition.operator in ("eq", "ne"):
-        tests = [_equality(condition.value)]
-    elif condition.operator in ("in", "nin"):
-        tests = [_equality(value) for value in condition.value]
-    else:
-        tests = [_comparison(_COMPARISONS[condition.operator], condition.value)]
-    test = " OR ".join(sql for sql, _ in tests) or "0"
-    values = [value for _, values in tests for value in values]
-    if column := _COLUMNS.get(condition.field):
+def _condition_sql(condition: Condition) -> SQL:
+    """A condition as SQL on chat_document."""
+    test, values = any_value(condition, _equality, _comparison, never="0")
+    if column := COLUMNS.get(condition.field):
         found = f"EXISTS (SELECT 1 FROM (SELECT {column} AS value, 'text' AS type) WHERE {test})"
-        return (f"NOT {found}" if negated else found), values
+        return negated(condition, found), values
     found = f"""EXISTS (
         SELECT 1 FROM json_each(chat_document.metadata) field WHERE field.key = %s AND EXISTS (
             SELECT 1 FROM (
@@ -181,10 +141,10 @@ def _condition_sql(condition: Condition) -> tuple[str, list[Any]]:
             ) WHERE {test}
         )
     )"""
-    return (f"NOT {found}" if negated else found), [condition.field, *values]
+    return negated(condition, found), [condition.field, *values]
 
 
-def _equality(value: Any) -> tuple[str, list[Any]]:
+def _equality(value: Any) -> SQL:
     if value is None:
         return "type = 'null'", []
     if isinstance(value, bool):
@@ -192,6 +152,6 @@ def _equality(value: Any) -> tuple[str, list[Any]]:
     return _comparison("=", value)
 
 
-def _comparison(operator: str, value: Any) -> tuple[str, list[Any]]:
+def _comparison(operator: str, value: Any) -> SQL:
     types = "('text')" if isinstance(value, str) else "('integer', 'real')"
     return f"(type IN {types} AND value {operator} %s)", [value]
