@@ -460,3 +460,39 @@ def test_an_account_made_in_the_admin_has_a_place_to_work(client, django_user_mo
     client.post(reverse("admin:auth_user_add"), {**form, "usable_password": "true"})
 
     assert Membership.objects.get(user__username="ada").role == Role.VIEWER
+
+
+def numbers_of(client) -> dict[str, str]:
+    html = client.get(reverse("admin:index")).content.decode()
+    found = re.findall(r"<dt>(.*?)</dt>\s*<dd>\s*<a href=\"(.*?)\">(.*?)</a>", html)
+    for _name, url, _value in found:
+        assert client.get(url.replace("&amp;", "&")).status_code == 200, url
+    return {name: value for name, _url, value in found}
+
+
+def test_the_first_page_says_how_it_goes_and_leads_to_the_rows(client, answered):
+    Turn.objects.update(
+        duration_ms=1500, first_text_ms=40, input_tokens=70, asked_by=answered.owner
+    )
+    Feedback.objects.update(rating="bad")
+
+    numbers = numbers_of(client)
+
+    assert (numbers["Sessions"], numbers["Questions today"]) == ("1", "1")
+    assert (numbers["Failing syncs"], numbers["Bad ratings in 7 days"]) == ("1", "1")
+    assert numbers["To the first word (half, 95 %)"] == "0.04 s / 0.04 s"
+    assert numbers["To the whole answer (half, 95 %)"] == "1.50 s / 1.50 s"
+
+
+def test_the_first_page_asks_the_database_no_more_often_as_more_is_there(
+    client, django_assert_num_queries
+):
+    client.get(reverse("admin:index"))
+    with CaptureQueriesContext(connection) as before:
+        client.get(reverse("admin:index"))
+
+    for number in range(3):
+        fill(f"More {number}")
+
+    with django_assert_num_queries(len(before)):
+        client.get(reverse("admin:index"))
