@@ -5,11 +5,13 @@ import threading
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, models
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from chat.events import news
 from chat.events.leases import is_dead, process_name
 from chat.models import Sync
 
@@ -110,6 +112,7 @@ class Lease:
         fields = {**self.progress, "state": state, "error": error, "lease_expires_at": None}
         if not self._mine().update(finished_at=timezone.now(), **fields):
             raise Lost
+        self._tell()
 
     def hand_back(self) -> None:
         """Let another worker go on; this attempt does not count."""
@@ -129,6 +132,7 @@ class Lease:
             while self._reason is None and not self._ended.wait(HEARTBEAT):
                 try:
                     self._reason = self._look()
+                    self._tell()
                 except Exception:  # a database that is away for a moment; the lease lasts longer
                     logger.exception("sync heartbeat failed sync=%s", self.sync.pk)
         finally:
@@ -136,6 +140,11 @@ class Lease:
         if self._reason is not None:
             self._broken.set()
             self.on_break()
+
+    def _tell(self) -> None:
+        """Let pages know how far it is, by Redis. Where there is none, web processes look."""
+        if settings.REDIS_URL:
+            news.index_changed(self.sync.index_id, self.sync.index.project_id)
 
     def _look(self) -> Broken | None:
         if stopping.is_set():

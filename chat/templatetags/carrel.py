@@ -17,9 +17,11 @@ from chat.providers.words import content_stems, stem
 from chat.web.markdown import plain
 from chat.web.people import actor_of
 from chat.web.rail import rail_groups
+from chat.web.said import said
 
 register = template.Library()
 register.filter(plain)
+register.filter(said)
 
 WORD = re.compile(r"[^\W_]+")
 

@@ -16,6 +16,7 @@ from chat.models.sessions import SessionQuerySet
 
 AT_ONCE = 50
 SHARED_AT_ONCE = 10
+VISITS_AT_ONCE = 200  # searched for sessions of others: one's own may be ten thousand
 
 
 class Group(NamedTuple):
@@ -39,16 +40,18 @@ def rail_groups(actor: Actor, before: str = "") -> tuple[list[Group], str]:
         return groups, cursor
     if not groups or groups[0].kind != "today":
         groups.insert(0, Group(_("Today"), [], "today"))
-    pinned = list(mine.exclude(pinned_at=None).order_by("-pinned_at")[:AT_ONCE])
+    pinned = list(mine.filter(pinned_at__isnull=False).order_by("-pinned_at")[:AT_ONCE])
     shared = list(opened_by(actor)[:SHARED_AT_ONCE])
     fixed = [Group(_("Pinned"), pinned, "fixed"), Group(_("Shared with you"), shared, "fixed")]
     return [*(group for group in fixed if group.sessions), *groups], cursor
 
 
 def opened_by(actor: Actor) -> SessionQuerySet:
-    """Sessions of others that the actor has opened and still may, last read first."""
-    opened = Session.objects.visible_to(actor).filter(visits__user=actor.person)
-    return with_signs(opened.exclude(owner=actor.person), actor).order_by("-visits__seen_at")
+    """Sessions of others that the actor has opened lately and still may, last read first."""
+    lately = Visit.objects.filter(user=actor.person).order_by("-seen_at")[:VISITS_AT_ONCE]
+    theirs = Session.objects.visible_to(actor).exclude(owner=actor.person)
+    opened = theirs.filter(visits__in=list(lately.values_list("pk", flat=True)))
+    return with_signs(opened, actor).order_by("-visits__seen_at")
 
 
 def with_signs(sessions: SessionQuerySet, actor: Actor) -> SessionQuerySet:

@@ -15,6 +15,7 @@ from chat.events.types import Thinking, Warning_
 
 from .markdown import render
 from .notes import NOTHING, Note
+from .said import said
 from .sources import Source, sources_of
 
 
@@ -63,12 +64,12 @@ class Reading:
 
     @property
     def warnings(self) -> list[str]:
-        return self.exchange.warnings
+        return [said(sentence) for sentence in self.exchange.warnings]
 
     @property
     def error(self) -> str:
         stop = self.exchange.stop
-        return _(stop.error) if stop and stop.is_error and stop.error else ""
+        return said(stop.error) if stop and stop.is_error and stop.error else ""
 
     @property
     def seconds(self) -> float:

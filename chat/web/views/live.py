@@ -1,22 +1,33 @@
 """What changes while a page is open, told to the page."""
 
-from asgiref.sync import sync_to_async
-from django.db import close_old_connections
-from django.http import HttpRequest
+from collections.abc import AsyncIterator
+
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_GET
 from django_eventstream.views import events
 
+from chat.models.threads import in_thread
 from chat.web.live import watch_syncs
-from chat.web.people import signed_in
+from chat.web.people import is_still_signed_in, signed_in
 
 
 @signed_in
 @require_GET
 async def live(request: HttpRequest) -> HttpResponseBase:
-    """A stream of words such as ``event: session``, for as long as someone listens."""
-    request.user = await request.auser()  # read from now on without the database
-    response = await sync_to_async(events)(request)
-    await sync_to_async(close_old_connections)()  # none is held while waiting
-    watch_syncs()
+    """A stream of words such as ``event: session``, for as long as its reader is signed in."""
+    request.user = await request.auser()  # found by now: nothing below asks the database for it
+    response = events(request)
+    if isinstance(response, StreamingHttpResponse):
+        response.streaming_content = while_signed_in(request, aiter(response))
+        watch_syncs()
     return response
+
+
+async def while_signed_in(
+    request: HttpRequest, frames: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    async for frame in frames:
+        if not await in_thread(is_still_signed_in)(request):
+            return
+        yield frame

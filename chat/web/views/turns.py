@@ -4,7 +4,6 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chat.actions.feedback import give_feedback, take_back_feedback
@@ -21,6 +20,7 @@ from chat.errors import CarrelError, Conflict, Invalid, Settled
 from chat.models import Actor, Feedback, Index, QueuedPrompt, Session, Turn
 from chat.web.conversation import conversation, empty_conversation, turn_shown
 from chat.web.people import aactor_of, actor_of, note_visit, signed_in
+from chat.web.said import said
 
 from .sessions import show_main
 
@@ -228,7 +228,7 @@ def _refused(
     request: HttpRequest, actor: Actor, session: Session | None, error: CarrelError
 ) -> HttpResponse:
     """Say why at the composer; the text stays where it was written."""
-    context = {"error": _(error.message)}
+    context = {"error": said(error.message)}
     if request.htmx:
         return render(request, "chat/_refused.html", context, status=error.status)
     chosen = request.POST.getlist("index")
