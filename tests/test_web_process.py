@@ -2,7 +2,8 @@
 
 import http.client
 import json
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ HEAD = (
     "Content-Type: application/octet-stream\r\n\r\n"
 ).encode()
 TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+@pytest.fixture(scope="module")
+def small(start_server: Callable[..., Server]) -> Server:
+    """Takes files of one megabyte."""
+    return start_server(MAX_UPLOAD_MB="1")
 
 
 def upload(server: Server, megabytes: int, headers: dict[str, str], chunked: bool) -> dict:
@@ -53,6 +60,32 @@ def test_a_body_without_a_length_arrives_whole(server):
     file = upload(server, 1, {"Transfer-Encoding": "chunked"}, chunked=True)
 
     assert stored_size(server, file) == MEGABYTE
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(small):
+    head = (
+        "POST /api/v1/beta/files HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000000\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", small.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+
+        assert answer.status == 413
+        assert json.load(answer) == {"detail": "A request may have at most 1 MB here."}
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "in chunks"])
+def test_a_client_that_sends_too_much_hears_so_and_leaves_nothing(small, chunked):
+    length = {"Content-Length": str(len(HEAD) + 8 * MEGABYTE + len(TAIL))}
+    headers = {"Transfer-Encoding": "chunked"} if chunked else length
+
+    with pytest.raises(AssertionError, match="A request may have at most 1 MB"):
+        upload(small, 8, headers, chunked)
+
+    assert not list((small.data / "uploads").iterdir())
+    assert stored_size(small, upload(small, 1, {"Transfer-Encoding": "chunked"}, chunked=True))
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads /proc: Linux only")

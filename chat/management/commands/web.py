@@ -4,7 +4,8 @@ import asyncio
 import io
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from daphne.server import Server  # isort: skip  # first: it chooses Twisted's reactor
 from daphne import http_protocol
@@ -12,11 +13,14 @@ from daphne.endpoints import build_endpoint_description_strings
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils.module_loading import import_string
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from chat import runs
+from chat.bodies import largest_body
 
 BODY_CHUNK = 256 * 1024  # bytes
+PATIENCE = 30.0  # seconds that a refused client may go on sending
 GRACE = 5.0  # seconds that running turns have to finish once the process is told to stop
 
 
@@ -47,19 +51,45 @@ class Request(http_protocol.WebRequest):
 
     Twisted would read all of a multipart body to parse it, and daphne then queues the whole body
     in memory: an upload of 100 MB took 1.3 GB, and every stream of the process stood still.
+    One that is too large is not received: the application refuses it by its length.
     """
 
     def __init__(self, *args: Any):
         super().__init__(*args, parsePOSTFormSubmission=False)
         self.body: Any = None
+        self.received = 0
+
+    def gotLength(self, length: int | None) -> None:
+        if length and length > largest_body():
+            self.requestHeaders.removeHeader(b"expect")  # or it is told to go on
+            channel = cast(Any, self.channel)
+            channel.length = length = 0  # processed at once
+            channel.persistent = False
+            channel.loseConnection = partial(hang_up, channel)
+        super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self.received += len(data)
+        if self.received <= largest_body():
+            super().handleContentChunk(data)
 
     def process(self) -> Any:
         self.body, self.content = self.content, io.BytesIO()
-        size = self.body.seek(0, io.SEEK_END)
         self.body.seek(0)
-        if size:  # a body sent in chunks comes without it, and Django takes that for no body
-            self.requestHeaders.setRawHeaders(b"content-length", [str(size).encode()])
+        if self.received:  # a body in chunks comes without it, and Django takes that for no body
+            self.requestHeaders.setRawHeaders(b"content-length", [str(self.received).encode()])
         return super().process()
+
+
+def hang_up(channel: Any) -> None:
+    """Close the connection of a client that may still be sending.
+
+    To close it at once would take the answer away from those that read it only when they have
+    sent all.
+    """
+    channel.dataReceived = lambda data: None
+    channel.transport.loseWriteConnection()
+    cast(Any, reactor).callLater(PATIENCE, channel.transport.abortConnection)
 
 
 class WebServer(Server):

@@ -1,0 +1,71 @@
+"""Refuses a body that is too large before anything receives it, under any ASGI server."""
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.conf import settings
+
+MEGABYTE = 1024 * 1024
+ROOM = MEGABYTE  # for what wraps the file in a form
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+
+
+class TooLong(Exception):
+    """More has come than may."""
+
+
+def largest_body() -> int:
+    """In bytes."""
+    return settings.MAX_UPLOAD_MB * MEGABYTE + ROOM
+
+
+def limited(application: Application) -> Application:
+    """The same application, which need not fear a body: 413 as soon as it is known to be too long.
+
+    Nobody was asked for a key by then: to look at it first, the body would have to be received.
+    """
+
+    async def serve(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        received = 0
+
+        async def receive_so_much() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > largest_body():
+                raise TooLong
+            return message
+
+        if declared_length(scope) > largest_body():
+            return await refuse(send)
+        try:
+            await application(scope, receive_so_much, send)
+        except TooLong:  # Django receives all before it answers anything
+            await refuse(send)
+
+    return serve
+
+
+def declared_length(scope: dict[str, Any]) -> int:
+    given = dict(scope.get("headers", ())).get(b"content-length", b"")
+    return int(given) if given.isdigit() else 0
+
+
+async def refuse(send: Send) -> None:
+    detail = f"A request may have at most {settings.MAX_UPLOAD_MB} MB here."
+    body = json.dumps({"detail": detail}).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        "X-Request-ID": uuid.uuid4().hex,
+    }
+    written = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": 413, "headers": written})
+    await send({"type": "http.response.body", "body": body})
