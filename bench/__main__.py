@@ -16,6 +16,7 @@ BENCHES = (
     "search_speed",
     "sync_speed",
     "streams",
+    "uploads",
 )
 
 
