@@ -42,7 +42,8 @@ class StandIn:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Requests ``open`` now; ``left`` by their client before the end; ``served``."""
+        """Requests ``open`` now; ``left`` by their client before the end; ``served``; and the
+        ``chunks`` of answers written for all of them."""
         return self._ask("GET", "/open")
 
     def wait_until(self, **expected: int) -> None:

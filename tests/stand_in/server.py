@@ -41,7 +41,7 @@ counts = web.AppKey("counts", dict)
 def application() -> web.Application:
     app = web.Application(client_max_size=256 * 1024 * 1024)
     app[script], app[asked] = Script(), deque(maxlen=1000)
-    app[counts] = {"open": 0, "left": 0, "served": 0}
+    app[counts] = {"open": 0, "left": 0, "served": 0, "chunks": 0}
     app.add_routes(
         [
             web.post("/v1/chat/completions", chat),
@@ -87,7 +87,7 @@ async def tell(request: web.Request) -> web.Response:
 async def forget(request: web.Request) -> web.Response:
     request.app[script].replies.clear()
     request.app[asked].clear()
-    request.app[counts].update(left=0, served=0)
+    request.app[counts].update(left=0, served=0, chunks=0)
     return web.Response(status=204)
 
 
@@ -265,6 +265,7 @@ class _Answer:
                 return
             waiting.append(self._chunk(delta))
             self.written += 1
+            self.request.app[counts]["chunks"] += 1
             if self.reply.rate:
                 await self._write(waiting.pop())
                 await asyncio.sleep(began + self.written / self.reply.rate - time.monotonic())

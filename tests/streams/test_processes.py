@@ -1,86 +1,8 @@
 """Two web processes over one PostgreSQL and one Redis: what one runs, the other shows and stops."""
 
-import json
-from collections.abc import Iterator
-from typing import Any
-
-import httpx
-import pytest
-
-from tests.postgres import Postgres
-from tests.server import Server
-from tests.stand_in.fixture import StandIn
+from .reading import Stream, events, prompt, text_of
 
 TOKENS = 60
-
-
-@pytest.fixture(scope="module")
-def pair(
-    tmp_path_factory: pytest.TempPathFactory,
-    postgres: Postgres,
-    redis_server: str,
-    stand_in_process: StandIn,
-) -> Iterator[tuple[Server, Server]]:
-    """Two web processes of one installation, each on a port of its own."""
-    data = tmp_path_factory.mktemp("pair")
-    settings = {
-        "DATABASE_URL": postgres.new_database(),
-        "REDIS_URL": redis_server,
-        "LLM_BASE_URL": stand_in_process.url,
-        "LLM_MODEL": "stand-in",
-    }
-    here, there = Server(data, **settings), Server(data, **settings)
-    try:
-        here.start("web")
-        there.start("web")
-        yield here, there
-    finally:
-        here.stop()
-        there.stop()
-
-
-@pytest.fixture
-def session(pair: tuple[Server, Server]) -> str:
-    """Bound to the handbook."""
-    with pair[0].api() as api:
-        index = api.get("/indexes").json()["items"][0]["id"]
-        return api.post("/chat", json={"index_ids": [index]}).json()["session_id"]
-
-
-class Stream:
-    """Frames as they come, each ``(seq, event, data)``."""
-
-    def __init__(self, response: httpx.Response):
-        self._lines = response.iter_lines()
-        assert response.status_code == 200
-
-    def read_until(self, kind: str, count: int = 1) -> list[tuple[int, str, dict[str, Any]]]:
-        """Up to and with the ``count``-th event of a type."""
-        seen, frame = [], {}
-        for line in self._lines:
-            name, _, value = line.partition(": ")
-            if line:
-                frame[name] = value
-            elif "data" in frame:
-                seen.append((int(frame["id"]), frame["event"], json.loads(frame["data"])))
-                frame = {}
-                count -= seen[-1][2]["type"] == kind
-                if count == 0:
-                    return seen
-        raise AssertionError(f"the stream ended without {kind}: {seen[-3:]}")
-
-
-def prompt(api: httpx.Client, session: str):
-    message = {"index_ids": [], "prompt": "How do I add documents?"}
-    return api.stream("POST", f"/chat/{session}/messages/stream", json=message)
-
-
-def events(api: httpx.Client, session: str, **headers: str):
-    return api.stream("GET", f"/chat/{session}/events", headers=headers)
-
-
-def text_of(frames: list[tuple[int, str, dict[str, Any]]]) -> str:
-    return "".join(data["content"] for _, _, data in frames if data["type"] == "text_delta")
 
 
 def test_an_answer_given_by_one_is_followed_word_by_word_on_the_other(pair, session, stand_in):
