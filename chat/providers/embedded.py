@@ -58,13 +58,17 @@ class StaticEmbedder:
     def _encode(self, texts: Sequence[str]) -> Vectors:
         ids = self._tokenize(texts)
         lengths = np.array([len(row) for row in ids])
-        vectors = np.zeros((len(texts), self.size), np.float32)
         if not lengths.any():
-            return vectors
-        pieces = _model()[1][np.concatenate([row for row in ids if row]).astype(np.intp)]
-        starts = np.concatenate([[0], np.cumsum(lengths[lengths > 0])[:-1]])
+            return np.zeros((len(texts), self.size), np.float32)
+        pieces, places = np.unique(
+            np.concatenate([row for row in ids if row]).astype(np.intp), return_inverse=True
+        )
+        # How often each text has each piece, times the pieces' vectors: most pieces are in many
+        # texts, and reading each vector once is a third of the work of adding them one by one.
+        cells = np.repeat(np.arange(len(texts)) * len(pieces), lengths) + places
+        counts = np.bincount(cells, minlength=len(texts) * len(pieces)).astype(np.float32)
+        vectors = counts.reshape(len(texts), -1) @ _model()[1][pieces].astype(np.float32)
         # The sum points where the mean does, and only the direction is kept.
-        vectors[lengths > 0] = np.add.reduceat(pieces, starts, axis=0, dtype=np.float32)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors /= np.where(norms > 0, norms, 1)
         return vectors
