@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Paginator
 from django.db.models import F, FilteredRelation, OrderBy, Prefetch, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -51,7 +51,7 @@ def table(request: HttpRequest, index: Index) -> dict[str, Any]:
     if state in STATES:
         files = files.filter(STATES[state][1])
     files = files.order_by(*_order(sort), "display_name", "pk")
-    page: Page[DirectoryFile] = Paginator(files, AT_ONCE).get_page(request.GET.get("page"))
+    page = Paginator(files, AT_ONCE).get_page(request.GET.get("page"))
     return {
         "page": page,
         "columns": _columns(sort),

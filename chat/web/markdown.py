@@ -20,13 +20,17 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
+from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.tasklists import tasklists_plugin
+from mdit_py_plugins.texmath import texmath_plugin
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from . import formulas
+from .formulas import formula, without_open_formula
 from .sources import Mention, Source
 
 MARKER = re.compile(r"\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\]")
@@ -47,6 +51,7 @@ ATTRIBUTES = {
     "ol": {"start"},
     "pre": {"tabindex"},  # what scrolls must be reachable by keys
     "div": {"tabindex"},
+    **formulas.ATTRIBUTES,
 }
 TAGS = {
     *("a", "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote"),
@@ -65,6 +70,7 @@ TAGS = {
         "figure",
     ),
     *("table", "thead", "tbody", "tr", "th", "td", "copy-button", "figcaption"),
+    *formulas.TAGS,
 }
 
 
@@ -110,6 +116,8 @@ def _with_sentence_marked(text: str, start: int, end: int) -> SafeString | None:
     html = _parser().render(signed, {"sources": {}, "docId": "document", "whole": True})
     opening, _sign, rest = html.partition(CITED[0])
     inside, _sign, closing = rest.partition(CITED[1])
+    if opening.count("<math") != opening.count("</math>"):
+        return None
     if not closing or "<p>" in inside or "<code" in opening.rpartition("<p>")[2]:
         return None
     return _clean(f'{opening}<mark class="cited" id="passage">{inside}</mark>{closing}')
@@ -132,12 +140,14 @@ def open_block(source: str) -> int:
     offset = 0
     for _line in range(line):
         offset = source.index("\n", offset) + 1
-    return offset
+    # Lines of a formula without its end may look like other blocks.
+    half_formula = formulas.OPEN_BLOCK.search(source)
+    return min(offset, half_formula.start()) if half_formula else offset
 
 
 def _mended(source: str) -> str:
     """Text cut off in mid-word, without the flicker: no half markers, no bare asterisks."""
-    source = HALF_MARKER.sub("", source)
+    source = HALF_MARKER.sub("", without_open_formula(source))
     line = source.rpartition("\n")[2]
     if line.count("`") % 2:
         return f"{source}`" if not line.lstrip().startswith("```") else source
@@ -164,7 +174,9 @@ def _parser() -> MarkdownIt:
     parser.enable(["table", "strikethrough", "linkify"])
     if parser.linkify:
         parser.linkify.set({"fuzzy_link": False})  # "notes.md" is a file, not a site in Moldova
-    parser.use(footnote_plugin).use(tasklists_plugin)
+    _with_extensions(parser).use(tasklists_plugin)
+    for name in ("math_inline", "math_inline_double", "math_block", "math_block_eqno"):
+        parser.add_render_rule(name, getattr(Renderer, name))  # the plugins only escape
     parser.inline.ruler.before("link", "citation", _citation_rule)
     parser.core.ruler.push("outward_links", _outward_links_rule)
     parser.core.ruler.push("page", _page_rules)
@@ -175,9 +187,23 @@ def _parser() -> MarkdownIt:
 def _block_parser() -> MarkdownIt:
     """The same blocks, without the cost of what is inside them."""
     parser = MarkdownIt("commonmark", {"html": False})
-    parser.enable("table").use(footnote_plugin)
+    _with_extensions(parser.enable("table"))
     parser.core.ruler.enableOnly(["normalize", "block"])
     return parser
+
+
+def _with_extensions(parser: MarkdownIt) -> MarkdownIt:
+    """Those that make blocks. A formula stands between dollars, ``\\( \\)`` or ``\\[ \\]``; "$5 to
+    $10" is money."""
+    parser.use(footnote_plugin).use(texmath_plugin, delimiters="brackets")
+    return parser.use(
+        dollarmath_plugin,
+        allow_labels=False,
+        allow_space=False,
+        allow_digits=False,
+        allow_blank_lines=False,
+        double_inline=True,
+    )
 
 
 def _citation_rule(state: StateInline, silent: bool) -> bool:
@@ -294,6 +320,23 @@ class Renderer(RendererHTML):
             return conditional_escape(words)
         return format_html(
             '<a href="{}" target="_blank" rel="noopener noreferrer nofollow">{}</a>', address, words
+        )
+
+    def math_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return formula(tokens[idx].content)
+
+    def math_inline_double(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return formula(tokens[idx].content, is_block=True)
+
+    def math_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        drawn = formula(tokens[idx].content, is_block=True)
+        return format_html('<div class="formula" tabindex="0">{}</div>\n', drawn)
+
+    def math_block_eqno(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        token = tokens[idx]
+        drawn, number = formula(token.content, is_block=True), token.info
+        return format_html(
+            '<div class="formula" tabindex="0">{} <span>({})</span></div>\n', drawn, number
         )
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:

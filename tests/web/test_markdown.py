@@ -27,6 +27,13 @@ ANSWER = """Take **two** steps [1].
 x = 1
 ```
 
+The rate is $r$, not $5 or $10:
+
+$$
+a
+- b = \\frac{1}{2}
+$$
+
 The end.
 """
 
@@ -169,3 +176,58 @@ def test_the_cited_blocks_of_a_document_are_marked_and_the_first_is_named():
     assert '<li class="cited">two</li>' in html
     assert "<p>before</p>" in html
     assert "<p>after</p>" in html
+
+
+@pytest.mark.parametrize(
+    "text", ["so $x^2$ is", r"so \(x^2\) is", "so\n\n$$x^2$$\n\nis", "so\n\n\\[\nx^2\n\\]\n\nis"]
+)
+def test_a_formula_is_drawn(text):
+    assert "<msup><mi>x</mi><mn>2</mn></msup>" in shown(text)
+
+
+@pytest.mark.parametrize("text", ["$5 to $10", "US$ and A$", "`$x$`", "costs $ 5 $ each", "a\\$b$"])
+def test_money_and_code_are_no_formulas(text):
+    assert "<math" not in shown(text)
+
+
+def test_lines_of_a_formula_are_aligned():
+    html = shown(r"$$\begin{aligned} a &= b \\ &= c \end{aligned}$$")
+
+    assert html.count("<mtr>") == 2
+    assert "&amp;" not in html
+
+
+@pytest.mark.parametrize("tex", ["x^{", "{" * 3000, r"\left(" * 50])
+def test_a_formula_that_makes_no_sense_is_shown_as_it_is_written(tex):
+    html = shown(f"so ${tex}$ is")
+
+    assert f"<code>{tex}</code>" in html
+
+
+def test_a_formula_neither_links_nor_colours():
+    html = shown(r"$\href{javascript:alert(1)}{x} \color{red}{y} \class{z}{w} \text{<b>bold</b>}$")
+
+    for forbidden in ("javascript", "href", "mathcolor", "style=", "<b>"):
+        assert forbidden not in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The rate is $r^",
+        "The rate is \\(r^",
+        "The rate is\n\n$$\nr^",
+        "The rate is\n\n\\[\na\n- r^",
+    ],
+)
+def test_a_formula_is_held_back_until_it_is_whole(text):
+    edge = open_block(text)
+
+    html = shown(text[:edge]) + shown(text[edge:], whole=False)
+
+    assert html == "<p>The rate is</p>\n"
+
+
+def test_a_dollar_that_opens_no_formula_holds_nothing_back():
+    for text in ("It costs $5", "Set `$HOME", "```sh\necho $HOME", "a $x " + "and so on " * 20):
+        assert text.split("$")[1].strip("`")[:4] in shown(text, whole=False)
