@@ -1,6 +1,7 @@
 """The web process, for daphne, uvicorn or any other ASGI server."""
 
 import os
+from typing import Any
 
 from django.core.asgi import get_asgi_application
 
@@ -8,4 +9,19 @@ from chat.bodies import limited
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
 
-application = limited(get_asgi_application())
+answer = limited(get_asgi_application())
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await (live(receive, send) if scope["type"] == "lifespan" else answer(scope, receive, send))
+
+
+async def live(receive: Any, send: Any) -> None:
+    """From the server's start to its end, before which running turns come to theirs."""
+    from chat import runs  # the apps are loaded by now
+
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await runs.drain()
+    await send({"type": "lifespan.shutdown.complete"})

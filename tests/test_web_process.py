@@ -3,12 +3,14 @@
 import http.client
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.server import Server
+from tests.server import ROOT, Server
 
 MEGABYTE = 1024 * 1024
 BOUNDARY = "carrel-test"
@@ -131,6 +133,40 @@ def test_an_answer_cut_off_with_its_process_is_kept_and_marked(start_server, sta
     assert text["content"].startswith("t000000 t000001") and "t000005" in text["content"]
     assert stop["is_error"] and "interrupted" in stop["error"].lower()
     assert seen and "It works again." in again
+
+
+def test_under_uvicorn_too_an_answer_comes_to_its_end_with_the_server(start_server, stand_in):
+    server = start_server(LLM_BASE_URL=stand_in.url, LLM_MODEL="stand-in?tokens=2000&rate=20")
+    server.stop("web")
+    with open(server.data / "web.log", "ab") as log:
+        command = ["uvicorn", "chatsite.asgi:application", "--timeout-graceful-shutdown", "1"]
+        server.processes["web"] = subprocess.Popen(
+            [sys.executable, "-m", *command, "--port", str(server.port)],
+            env=server.environment,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+        )
+    server.wait_until_up()
+    with server.api() as api:
+        index = api.get("/indexes").json()["items"][0]["id"]
+        session = api.post("/chat", json={"index_ids": [index]}).json()["session_id"]
+        message = {"index_ids": [], "prompt": "How do I add documents?"}
+        with api.stream("POST", f"/chat/{session}/messages/stream", json=message) as stream:
+            read_until(stream.iter_lines(), "t000009")
+
+            server.stop("web")
+
+    stopped = server.manage("shell", "-v0", "-c", LAST_TURN)
+    assert "interrupted, of stop" in stopped
+    assert "Traceback" not in server.log()
+
+
+LAST_TURN = """
+from chat.models import Turn
+turn = Turn.objects.get()
+print(turn.state + ", of", turn.events.latest("seq").type)
+"""
 
 
 def read_until(lines: Iterator[str], word: str) -> list[str]:

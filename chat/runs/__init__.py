@@ -23,12 +23,14 @@ from chat.events.types import Stamped, Stop, UserInput, Warning_
 from chat.events.writer import Ending
 from chat.models import Actor, Index, Session, Turn
 from chat.models.threads import in_thread
+from chat.providers.http import close_client
 
 from .claims import claim_queued
 
 logger = logging.getLogger(__name__)
 
 RENEW_EVERY = 1.0  # seconds; also how soon a stop from another process is seen
+GRACE = 5.0  # seconds that running turns have to finish once the process is told to stop
 TURN_SECONDS = 900  # the longest an answer may take
 
 SHUTDOWN = "shutdown"
@@ -90,7 +92,7 @@ def _stop_here(turns: Sequence[int]) -> None:
 bell.on("stop", _stop_here)
 
 
-async def drain(seconds: float) -> None:
+async def drain(seconds: float = GRACE) -> None:
     """For a process about to end: give its turns so long, then break them off as interrupted."""
     if _tasks:
         await asyncio.wait(set(_tasks.values()), timeout=seconds)
@@ -99,6 +101,7 @@ async def drain(seconds: float) -> None:
     if _tasks:
         await asyncio.wait(set(_tasks.values()), timeout=5)
     await log.writer.drain()
+    await close_client()
 
 
 async def _run(actor: Actor, turn: Turn, question: str, turn_log: TurnLog) -> None:

@@ -21,7 +21,6 @@ from chat.bodies import largest_body
 
 BODY_CHUNK = 256 * 1024  # bytes
 PATIENCE = 30.0  # seconds that a refused client may go on sending
-GRACE = 5.0  # seconds that running turns have to finish once the process is told to stop
 
 
 class Command(BaseCommand):
@@ -99,7 +98,7 @@ class WebServer(Server):
 
     def kill_all_applications(self) -> Any:
         """Runs end first, so that whoever follows one still sees how it ended."""
-        drained = Deferred.fromFuture(asyncio.ensure_future(runs.drain(GRACE)))
+        drained = Deferred.fromFuture(asyncio.ensure_future(runs.drain()))
         return drained.addBoth(lambda _: super(WebServer, self).kill_all_applications())
 
 
