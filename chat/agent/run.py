@@ -46,6 +46,10 @@ logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 6  # of the model; in the last it is offered no tools
 MAX_CALLS = 8  # in one round
+CUT = (
+    "The answer ends where the model may write no more at once. Ask it to go on, or have the "
+    "endpoint's limit on the length of a reply raised."
+)
 AWAY = (ModelUnreachable, ModelTimeout, ModelRefused)
 
 
@@ -205,6 +209,10 @@ class Reply:
                             self.calls.append(call)
                         case Usage() as usage:
                             tally.add(usage)
+                            if usage.is_cut:
+                                self._end_thinking()
+                                self._end_text()
+                                self.log.append(Warning_(CUT))
         finally:
             self._end_thinking()
             self._end_text()

@@ -84,6 +84,7 @@ class CallPart:
 class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
+    is_cut: bool = False  # the reply ended where the model may write no more
 
 
 Part = TextPart | ThinkingPart | CallPart | Usage

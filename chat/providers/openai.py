@@ -6,6 +6,7 @@ Endpoints agree on the outline and differ in the details; every leniency here is
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +30,7 @@ from chat.providers.fragments import DONE, CallAssembly, Garbled, ThinkingTags, 
 from chat.providers.http import Endpoint
 
 LAST_WORDS = 5.0  # seconds to wait for the usage after an answer that is complete
+LENGTH = {"length", "max_tokens"}  # why a reply ended that was not at its end
 HANG_UP = 0.2  # seconds to wait for the end of the response, which keeps the connection usable
 
 BATCH = 32  # texts a request; some endpoints take no more
@@ -68,7 +70,8 @@ class OpenAIChatModel:
             raise self._failures.closed(reply.has_begun)
         for part in reply.rest():
             yield part
-        yield reply.usage or _estimate(messages, reply.characters)
+        usage = reply.usage or _estimate(messages, reply.characters)
+        yield replace(usage, is_cut=reply.is_cut)
 
     def _read(self, reply: "_Reply", document: bytes, payload: Payload) -> Iterator[Part]:
         if document == DONE:
@@ -169,6 +172,7 @@ class _Reply:
         self.has_begun = False
         self.is_finished = False  # the model is done; usage may follow
         self.is_done = False  # the endpoint is
+        self.is_cut = False  # the model would have gone on
         self._tags = ThinkingTags()
         self._calls = CallAssembly(tool_names)
 
@@ -193,6 +197,7 @@ class _Reply:
                 yield from self._read_delta(delta)
             reason = choice.get("finish_reason")
             self.is_finished = self.is_finished or bool(reason)
+            self.is_cut = self.is_cut or reason in LENGTH
             if reason == "content_filter":
                 raise ModelRefused(
                     "The model endpoint's content filter ended the answer. Ask in other words."

@@ -171,6 +171,17 @@ async def test_a_failing_model_ends_the_turn_with_what_was_written(
     assert (turn.state, turn.error) == ("failed", stop.error)
 
 
+async def test_an_answer_that_was_too_long_for_the_model_is_kept_and_says_so(ask, model):
+    model.say(text="Half of the", finish="length")
+
+    events = await ask("What colour are the lamps?")
+
+    assert types(events)[-3:] == ["text", "warning", "stop"]
+    assert last(events, Text).content == "Half of the"
+    assert "no more at once" in last(events, Warning_).content
+    assert not last(events, Stop).is_error
+
+
 async def test_stopping_keeps_what_was_written_and_closes_the_request(session, model):
     model.say(tokens=500, rate=50)
     actor = Actor(await sync_to_async(lambda: session.owner)())
