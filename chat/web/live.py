@@ -2,10 +2,13 @@
 
 import asyncio
 from contextvars import Context
+from datetime import timedelta
 from typing import cast
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest
+from django.utils import timezone
 from django_eventstream.channelmanager import ChannelManagerBase
 from django_eventstream.views import get_listener_manager
 
@@ -48,15 +51,18 @@ async def _watch() -> None:
     await asyncio.sleep(LOOK_EVERY)  # whoever had this begun is about to listen
     while get_listener_manager().listeners_by_channel:
         now = await _progress()
-        moved = dict(known.items() ^ now.items())
-        for index_id, project_id, *_ in moved.values():
+        for index_id, project_id, *_ in dict(now.items() - known.items()).values():
             await _tell(index_id, project_id)
         known = now
         await asyncio.sleep(LOOK_EVERY)
 
 
 def _read_progress() -> Progress:
-    rows = Sync.objects.active().values_list("pk", "index", "index__project", "state", "files_done")
+    """Of syncs under way, and of those that ended a moment ago: some take less than a look."""
+    lately = Q(finished_at__gt=timezone.now() - 5 * timedelta(seconds=LOOK_EVERY))
+    rows = Sync.objects.filter(Q(state__in=Sync.ACTIVE) | lately).values_list(
+        "pk", "index", "index__project", "state", "files_done"
+    )
     return {pk: (index, project, state, done) for pk, index, project, state, done in rows}
 
 

@@ -1,6 +1,7 @@
 """What changes while a page is open, told to the page."""
 
 from collections.abc import AsyncIterator
+from typing import cast
 
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -19,7 +20,8 @@ async def live(request: HttpRequest) -> HttpResponseBase:
     request.user = await request.auser()  # found by now: nothing below asks the database for it
     response = events(request)
     if isinstance(response, StreamingHttpResponse):
-        response.streaming_content = while_signed_in(request, aiter(response))
+        frames = cast(AsyncIterator[bytes], response.streaming_content)
+        response.streaming_content = while_signed_in(request, frames)
         watch_syncs()
     return response
 
