@@ -32,16 +32,20 @@ class Leaf:
         number = min(max(number, 1), len(starts))
         place = [document.index_id, document.directory_file_id, number]
         span = {"start": start, "end": end}
+        kept = {name: request.GET[name] for name in ("turn", "tab") if name in request.GET}
+        version = urlencode({"v": document.sha256[:12]})
 
         def turned(page: int) -> str:
-            return f"?{urlencode(span | {'page': page})}"
+            return f"?{urlencode(span | kept | {'page': page})}"
 
         return cls(
             number=number,
             count=len(starts),
-            picture=reverse("page_picture", args=place),
-            marks=f"{reverse('page_marks', args=place)}?{urlencode(span)}" if end > start else "",
-            text=f"?{urlencode(span | {'view': 'text'})}#passage",
+            picture=f"{reverse('page_picture', args=place)}?{version}",
+            marks=f"{reverse('page_marks', args=place)}?{urlencode(span)}&{version}"
+            if end > start
+            else "",
+            text=f"?{urlencode(span | kept | {'view': 'text'})}#passage",
             here=turned(number),
             before=turned(number - 1) if number > 1 else "",
             after=turned(number + 1) if number < len(starts) else "",

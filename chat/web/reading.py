@@ -16,7 +16,7 @@ from chat.events.types import Thinking, Warning_
 from .markdown import render
 from .notes import NOTHING, Note
 from .said import said
-from .sources import Source, sources_of
+from .sources import Source, also_found, sources_of
 
 
 class Reading:
@@ -55,6 +55,10 @@ class Reading:
             source = self.sources[citation["number"]]
             places.setdefault((source.file_id, source.place), source)
         return list(places.values())
+
+    @property
+    def also_found(self) -> list[Source]:
+        return also_found(self.exchange, self.session_id)
 
     @property
     def steps(self) -> list["Step"]:

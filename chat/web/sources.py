@@ -31,6 +31,7 @@ class Source:
     heading: str  # the innermost one above the passage, or ""
     url: str  # of its first mention
     mentions: tuple[Mention, ...] = ()  # as they read, once the answer is whole
+    index_id: str = ""
 
     def mention(self, at: int) -> Mention:
         return self.mentions[at] if at < len(self.mentions) else Mention(self.url)
@@ -63,19 +64,40 @@ def sources_of(exchange: Exchange, session_id: str) -> dict[int, Source]:
     """Sources by number: those cited once the turn is over, before that all it has found."""
     passages = {one["number"]: one for use in exchange.tool_uses for one in use.passages}
     if not exchange.stop:
-        return {number: _source([one], session_id) for number, one in passages.items()}
+        return {number: _source([one], session_id, exchange) for number, one in passages.items()}
     cited: dict[int, list[Mapping[str, Any]]] = {}
     for one in exchange.citations:
         cited.setdefault(one["number"], []).append(one)
     return {
-        number: _source([{**passages.get(number, {}), **one} for one in mentions], session_id)
+        number: _source(
+            [{**passages.get(number, {}), **one} for one in mentions], session_id, exchange
+        )
         for number, mentions in cited.items()
     }
 
 
-def _source(places: Sequence[Mapping[str, Any]], session_id: str) -> Source:
+def also_found(exchange: Exchange, session_id: str) -> list[Source]:
+    """What the search brought and the answer does not cite, best first: no sources of it."""
+    cited = {one["number"] for one in exchange.citations}
+    passages = {one["number"]: one for use in exchange.tool_uses for one in use.passages}
+    return [
+        _source([one], session_id, exchange)
+        for number, one in passages.items()
+        if number not in cited
+    ]
+
+
+def place_url(session_id: str, index_id: str, file_id: str, **span: int) -> str:
+    """Of ``start`` to ``end`` in a document, beside the answer of the turn with seq ``turn``."""
+    path = reverse("source", args=[session_id, index_id, file_id])
+    return f"{path}?{urlencode(span)}#passage"
+
+
+def _source(places: Sequence[Mapping[str, Any]], session_id: str, exchange: Exchange) -> Source:
     first = places[0]
-    mentions = [Mention(_url(place, session_id), place.get("check", "")) for place in places]
+    mentions = [
+        Mention(_url(place, session_id, exchange), place.get("check", "")) for place in places
+    ]
     return Source(
         number=first["number"],
         file_id=first["file_id"],
@@ -84,10 +106,10 @@ def _source(places: Sequence[Mapping[str, Any]], session_id: str) -> Source:
         heading=(first.get("heading") or "").rpartition("›")[2].strip(),
         url=mentions[0].url,
         mentions=tuple(mentions),
+        index_id=first["index_id"],
     )
 
 
-def _url(place: Mapping[str, Any], session_id: str) -> str:
-    path = reverse("source", args=[session_id, place["index_id"], place["file_id"]])
-    span = {"start": place["start_char"], "end": place["end_char"]}
-    return f"{path}?{urlencode(span)}#passage"
+def _url(place: Mapping[str, Any], session_id: str, exchange: Exchange) -> str:
+    span = {"start": place["start_char"], "end": place["end_char"], "turn": exchange.seq}
+    return place_url(session_id, place["index_id"], place["file_id"], **span)

@@ -1,4 +1,4 @@
-// Copies code as text, an answer as Markdown and rich text at once, or an address.
+// Copies the code it stands over, or an address.
 customElements.define("copy-button", class extends HTMLElement {
   connectedCallback() {
     if (this.button) return;
@@ -26,22 +26,13 @@ customElements.define("copy-button", class extends HTMLElement {
   }
 
   async copy() {
-    const { src, html, url, text } = this.dataset;
-    if (src) await this.copyAnswer(src, html);
-    else await navigator.clipboard.writeText(url ? new URL(url, location).href : text ?? this.code);
+    const { url, text } = this.dataset;
+    await navigator.clipboard.writeText(url ? new URL(url, location).href : text ?? this.code);
     this.button.firstChild.replaceWith(this.icon("check"));
     setTimeout(() => this.button.firstChild.replaceWith(this.icon("copy")), 1200);
   }
 
   get code() {
     return this.closest("figure").querySelector("code").textContent;
-  }
-
-  async copyAnswer(src, html) {
-    const text = fetch(src).then((response) => response.blob());
-    await navigator.clipboard.write([new ClipboardItem({
-      "text/plain": text.then((blob) => new Blob([blob], { type: "text/plain" })),
-      "text/html": new Blob([document.getElementById(html).innerHTML], { type: "text/html" }),
-    })]);
   }
 });

@@ -49,6 +49,9 @@ customElements.define("source-pane", class extends HTMLElement {
       event.preventDefault();
       this.close();
     }, true);
+    document.addEventListener("htmx:after:swap", ({ detail }) => {
+      if (detail.ctx.target === this) this.toPassage();
+    });
     this.addEventListener("click", (event) => {
       if (event.target.closest("[data-close]")) this.close();
     });
@@ -60,6 +63,10 @@ customElements.define("source-pane", class extends HTMLElement {
     this.from = link;
     link.setAttribute("aria-current", "true");
     await htmx.ajax("GET", link.href, { target: this, swap: "innerHTML" });
+  }
+
+  // However the pane was filled: from the answer, a tab, or another page of the document.
+  toPassage() {
     const body = this.querySelector(".pane__body");
     const passage = this.querySelector("#passage");
     if (passage) body.scrollTop = passage.getBoundingClientRect().top - body.getBoundingClientRect().top - body.clientHeight / 4;

@@ -3,11 +3,12 @@
 import pytest
 from django.urls import reverse
 
-from chat.models import Document, Role, Session
+from chat.events.types import Text, ToolCall, ToolResult, UserInput
+from chat.models import Document, Role, Session, Turn
 from chat.web.document import WINDOW
 from tests.factories import make_file, make_project, make_user
 from tests.retrieval.samples import pdf
-from tests.web.conftest import CITED, TEXT
+from tests.web.conftest import CITED, TEXT, done, write_turn
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +65,66 @@ def test_a_share_that_ended_shows_nothing(client, url):
     client.force_login(make_user("colleague"))
 
     assert client.get(url).status_code == 404
+
+
+@pytest.fixture
+def beside(session, index, passage, citation) -> Turn:
+    """A turn that was shown two passages and cites the first."""
+    start = TEXT.index("Bring a pencil")
+    place = {"chunk_start_char": start, "chunk_end_char": start + 26}
+    other = {
+        **passage,
+        "number": 2,
+        "heading": "House rules › Pencils",
+        "static_fields": {**passage["static_fields"], **place},
+    }
+    return write_turn(
+        session,
+        UserInput("What colour are the lamps?"),
+        ToolCall("a", "retrieve", {"query": "lamps", "index_ids": [index.pk]}),
+        ToolResult("a", "retrieve", {"results": [passage, other]}),
+        Text("Green [1].", (citation,)),
+        done(),
+    )
+
+
+def tabs_of(response) -> dict[str, list[tuple[str, bool]]]:
+    return {
+        tab.name: [(source.place, is_here) for source, is_here in tab.places]
+        for tab in response.context["tabs"]
+    }
+
+
+def test_what_was_found_but_not_cited_is_no_source(client, session, beside):
+    shown = client.get(reverse("session", args=[session.pk])).context["turns"][0]
+    cited = client.get(shown.cited[0].url.partition("#")[0])
+    found = client.get(shown.also_found[0].url.partition("#")[0])
+
+    assert [source.number for source in shown.cited] == [1]
+    assert tabs_of(cited) == {"cited": [("Opening hours", True)], "found": [("Pencils", False)]}
+    assert tabs_of(found) == {"cited": [("Opening hours", False)], "found": [("Pencils", True)]}
+    assert [tab.is_open for tab in cited.context["tabs"]] == [True, False]
+    assert [tab.is_open for tab in found.context["tabs"]] == [False, True]
+    assert 'aria-current="true">Also found' in found.content.decode()
+
+
+def test_a_reader_without_the_index_is_not_told_what_was_also_found(client, session, beside, index):
+    cited = client.get(reverse("session", args=[session.pk])).context["turns"][0].cited[0].url
+    client.force_login(make_user("colleague"))
+    Session.objects.update(sharing=Session.Sharing.READ_ONLY)
+    index.project = make_project("Elsewhere")
+    index.save()
+
+    page = client.get(cited.partition("#")[0])
+
+    assert tabs_of(page) == {"cited": [("Opening hours", True)], "found": []}
+
+
+@pytest.mark.parametrize("turn", ["", "999", "x"])
+def test_an_address_without_its_turn_has_no_tabs(client, url, turn):
+    plain = url.partition("&turn=")[0]
+
+    assert client.get(f"{plain}&turn={turn}").context["tabs"] == []
 
 
 @pytest.mark.parametrize(
@@ -156,6 +217,22 @@ def test_the_passage_is_boxed_where_it_stands_on_the_page(client, leaflet):
     assert picture["X-Content-Type-Options"] == "nosniff"
     assert b"<rect" in marks.content
     assert b"<rect" not in elsewhere.content
+
+
+def test_a_page_is_kept_by_the_browser_until_its_file_is_another(client, leaflet):
+    url = address("page_picture", leaflet, 1)
+    first = client.get(url)
+    same = client.get(url, headers={"if-none-match": first["ETag"]})
+    marks = client.get(address("page_marks", leaflet, 1), {"start": 0, "end": 20})
+    leaflet.sha256 = "1" * 64
+    leaflet.save()
+    replaced = client.get(url, headers={"if-none-match": first["ETag"]})
+
+    assert first["Cache-Control"] == marks["Cache-Control"] == "private, max-age=86400"
+    assert (same.status_code, same.content) == (304, b"")
+    assert marks["ETag"] != first["ETag"]
+    assert (replaced.status_code, replaced["ETag"] == first["ETag"]) == (200, False)
+    assert f"{url}?v=111111111111" in client.get(address("document", leaflet)).content.decode()
 
 
 def test_a_page_that_is_not_there_is_not_found(client, leaflet):

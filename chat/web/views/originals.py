@@ -6,7 +6,8 @@ from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import aget_object_or_404
 from django.template.loader import render_to_string
-from django.utils.http import content_disposition_header
+from django.utils.cache import get_conditional_response
+from django.utils.http import content_disposition_header, quote_etag
 from django.views.decorators.http import require_GET
 
 from chat.errors import UnreadableFile
@@ -16,7 +17,7 @@ from chat.web.document import number_of
 from chat.web.leaf import passage_on_page
 from chat.web.people import aactor_of, signed_in
 
-A_WHILE = "private, max-age=86400"  # seconds; a replaced file's pages may linger so long
+A_DAY = "private, max-age=86400"  # seconds; the addresses in our pages change with the file
 PIECE = 256 * 1024  # bytes
 
 
@@ -25,11 +26,13 @@ PIECE = 256 * 1024  # bytes
 async def page(request: HttpRequest, index_id: str, file_id: str, number: int) -> HttpResponse:
     """A page of a PDF, for whoever may search its index."""
     document = await _document(request, index_id, file_id)
+    headers = _kept(document, number)
+    if unchanged := get_conditional_response(request, headers["ETag"]):
+        return unchanged
     try:
         image = await picture(document.directory_file.file, number)
     except UnreadableFile as error:
         raise Http404 from error
-    headers = {"Cache-Control": A_WHILE, "X-Content-Type-Options": "nosniff"}
     return HttpResponse(image, content_type="image/jpeg", headers=headers)
 
 
@@ -39,13 +42,16 @@ async def marks(request: HttpRequest, index_id: str, file_id: str, number: int) 
     """Boxes to lay over the page, around the lines of characters ``start`` to ``end``."""
     document = await _document(request, index_id, file_id)
     start, end = number_of(request, "start"), number_of(request, "end")
+    headers = _kept(document, number, start, end)
+    if unchanged := get_conditional_response(request, headers["ETag"]):
+        return unchanged
     passage = passage_on_page(document, start, end, number)
     try:
         found = await places(document.directory_file.file, number, passage)
     except UnreadableFile as error:
         raise Http404 from error
     svg = render_to_string("chat/marks.svg", {"found": found})
-    return HttpResponse(svg, content_type="image/svg+xml", headers={"Cache-Control": A_WHILE})
+    return HttpResponse(svg, content_type="image/svg+xml", headers=headers)
 
 
 @signed_in
@@ -64,6 +70,16 @@ async def original(request: HttpRequest, index_id: str, file_id: str) -> Streami
     return StreamingHttpResponse(
         _pieces(file), content_type="application/octet-stream", headers=headers
     )
+
+
+def _kept(document: Document, *place: int) -> dict[str, str]:
+    """Headers that let a browser keep what was drawn, and ask whether it is still so."""
+    tag = "-".join([document.sha256[:24], str(document.pk), *map(str, place)])
+    return {
+        "ETag": quote_etag(tag),
+        "Cache-Control": A_DAY,
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 async def _pieces(file: File) -> AsyncIterator[bytes]:

@@ -1,14 +1,27 @@
 """A document opened at the place an answer cites."""
 
+from dataclasses import dataclass
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from chat.events.log import log
 from chat.events.transcript import fold
-from chat.models import Document, Session
+from chat.models import Actor, Document, Index, Session
+from chat.web.conversation import turn_shown
 from chat.web.document import Extract, number_of, passage_extract, shown
 from chat.web.people import actor_of, signed_in
+from chat.web.sources import Source, place_url
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """The passages of one answer that were cited, or those that were only found."""
+
+    name: str  # cited or found
+    places: list[tuple[Source, bool]]  # True for the one that is shown
+    is_open: bool
 
 
 @signed_in
@@ -32,9 +45,37 @@ def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> 
         context = shown(request, document)
     else:
         context = {"extract": _cited(session, index_id, file_id, start)}
-    context |= {"session": session}
+    context |= {"session": session, "tabs": _tabs(request, actor, session, index_id, file_id)}
     template = "chat/_source.html" if request.htmx else "chat/source.html"
     return render(request, template, context)
+
+
+def _tabs(
+    request: HttpRequest, actor: Actor, session: Session, index_id: str, file_id: str
+) -> list[Tab]:
+    """What else the answer cites, and what it was shown besides, if the address names its turn.
+
+    What was only found is listed for those alone who may read its index.
+    """
+    span = {name: number_of(request, name) for name in ("start", "end", "turn")}
+    turn = session.turns.filter(seq=span["turn"]).first()
+    if turn is None:
+        return []
+    reading = turn_shown(actor, session, turn)
+    found = reading.also_found
+    may_read = set(
+        Index.objects.visible_to(actor)
+        .filter(pk__in={source.index_id for source in found})
+        .values_list("pk", flat=True)
+    )
+    here = place_url(session.pk, index_id, file_id, **span)
+    cited = [(one, any(here == mention.url for mention in one.mentions)) for one in reading.cited]
+    also = [(one, one.url == here) for one in found if one.index_id in may_read]
+    chosen = request.GET.get("tab") or ("found" if any(is_here for _, is_here in also) else "")
+    return [
+        Tab("cited", cited, chosen != "found"),
+        Tab("found", also, chosen == "found"),
+    ]
 
 
 def _cited(session: Session, index_id: str, file_id: str, start: int) -> Extract:
