@@ -5,6 +5,7 @@ The methods are read off the SDK: one that the sweep does not call fails it.
 
 import asyncio
 import inspect
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from tests.server import Server
 from tests.stand_in.fixture import StandIn
 
 from .conftest import Library, wait_until_ready
+from .test_npm_sdk import run
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Moved out of beta:DeprecationWarning"),
@@ -438,3 +440,44 @@ def refused(sdk: Sdk, name: str, args: list[Any], fields: dict[str, Any]) -> htt
     with pytest.raises(APIStatusError) as raised:
         sdk(name, *args, **fields)
     return raised.value.response
+
+
+# The npm SDK ------------------------------------------------------------------------------------
+
+
+def test_every_method_of_the_npm_sdk_works(
+    server: Server, library: Library, stand_in_process: StandIn
+):
+    stand_in_process.forget()
+
+    told = run("works.js", server, {"index": library.index_id, "file": library.files["marks.pdf"]})
+
+    assert [name for name, came_true in told["seen"].items() if not came_true] == []
+    assert told["uncalled"] == []
+
+
+def test_every_method_of_the_npm_sdk_fails_as_documented(server: Server, rows: dict[str, Any]):
+    table = {camel_case(name): as_json(calls) for name, calls in failures(rows).items()}
+
+    told = run("fails.js", server, table)
+
+    assert told["surprises"] == []
+    assert told["methods"] > 30
+
+
+def camel_case(name: str) -> str:
+    return re.sub("_([a-z])", lambda letter: letter[1].upper(), name)
+
+
+def as_json(value: Any) -> Any:
+    """A file as its name and how many bytes it has."""
+    match value:
+        case bytes():
+            return {"name": "upload", "bytes": len(value)}
+        case (str() as name, bytes() as content):
+            return {"name": name, "bytes": len(content)}
+        case dict():
+            return {key: as_json(one) for key, one in value.items()}
+        case list() | tuple():
+            return [as_json(one) for one in value]
+    return value
