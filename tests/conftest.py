@@ -13,6 +13,13 @@ from tests.server import Server
 
 pytest_plugins = ["tests.stand_in.fixture"]
 
+# Files of few and long tests. First, so that no process is left alone with them in the end.
+LONG = ("tests/test_on_postgres.py", "tests/streams/test_chaos.py", "tests/browser/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
