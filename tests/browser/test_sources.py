@@ -167,6 +167,7 @@ def clipboard(page: Page, kind: str) -> str:
 
 def test_an_answer_is_copied_in_three_ways(answered: Page):
     def copy(way: str) -> None:
+        answered.locator("#status").evaluate("line => { line.textContent = ''; }")
         answered.get_by_label("Copy the answer").click()
         answered.get_by_role("button", name=way).click()
         expect(answered.locator("#status")).to_have_text("Copied")

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chat.models import Index, Role, Sync
-from tests.factories import make_file, make_index, make_project, make_user
+from tests.factories import make_file, make_index, make_project, make_session, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -224,3 +225,48 @@ def test_more_files_ask_the_database_no_more_often(client, index, django_assert_
 
     with django_assert_num_queries(len(before)):
         client.get(url)
+
+
+def test_an_index_is_narrowed_to_ones_own_groups_and_to_no_others(client, editor, index):
+    mine, others = Group.objects.create(name="Gardeners"), Group.objects.create(name="Board")
+    editor.groups.add(mine)
+    url = reverse("change_index", args=[index.pk])
+
+    page = client.get(reverse("index", args=[index.pk])).content.decode()
+    client.post(url, {"name": "Rules", "group": [mine.pk, others.pk, "x"], "store_screenshots": 1})
+
+    index.refresh_from_db()
+    assert "Gardeners" in page and "Board" not in page
+    assert list(index.groups.all()) == [mine]
+    assert index.store_screenshots
+
+
+def test_a_group_of_others_stays_when_the_settings_are_saved(client, editor, index):
+    mine, others = Group.objects.create(name="Gardeners"), Group.objects.create(name="Board")
+    editor.groups.add(mine)
+    index.groups.set([mine, others])
+
+    client.post(reverse("change_index", args=[index.pk]), {"name": "Rules", "group": [mine.pk]})
+
+    assert set(index.groups.all()) == {mine, others}
+
+
+def test_who_may_delete_an_index_is_told_what_uses_it(client, editor, index, session):
+    make_session(editor, (index,), title="My lamps")
+
+    page = client.get(reverse("index", args=[index.pk])).content.decode()
+
+    assert "2 sessions use it." in page
+    assert "My lamps</a>" in page
+    assert ">Lamps</a>" not in page
+
+
+def test_a_document_shows_the_passages_it_was_split_into(client, index):
+    url = reverse("document", args=[index.pk, index.documents.get().directory_file_id])
+
+    whole = client.get(url).content.decode()
+    split = client.get(url, {"view": "passages"}).content.decode()
+
+    assert "Split into 2 passages" in whole
+    assert "House rules › Pencils" in split
+    assert "Bring a pencil, not a pen.</p>" in split

@@ -6,8 +6,10 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import Count, Q
+from django.core.paginator import Paginator
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -26,6 +28,7 @@ from chat.models import (
     Index,
     Project,
     Role,
+    Session,
     Sync,
 )
 from chat.retrieval.base import Query
@@ -35,6 +38,8 @@ from chat.web.files import table, time_left
 from chat.web.people import aactor_of, actor_of, signed_in
 
 LONGEST_PATH = 500  # characters
+CHUNKS_AT_ONCE = 50
+SESSIONS_NAMED = 5  # of those that use an index which may be deleted
 
 
 @signed_in
@@ -121,12 +126,22 @@ def cancel(request: HttpRequest, index_id: str) -> HttpResponse:
 @signed_in
 @require_POST
 def change(request: HttpRequest, index_id: str) -> HttpResponse:
-    _actor, row = _editable(request, index_id)
+    actor, row = _editable(request, index_id)
     row.name = request.POST.get("name", "").strip()[:200] or row.name
     row.description = request.POST.get("description", "").strip()[:300] or None
     if request.POST.get("sync_frequency") in Index.Frequency.values:
         row.sync_frequency = request.POST["sync_frequency"]
-    row.save(update_fields=["name", "description", "sync_frequency", "updated_at"])
+    row.store_screenshots = "store_screenshots" in request.POST
+    row.save(
+        update_fields=[
+            *("name", "description", "sync_frequency", "store_screenshots", "updated_at")
+        ]
+    )
+    # Only one's own groups can be chosen: nobody shuts themselves out, or learns of others.
+    mine = _groups_of(actor)
+    others = row.groups.exclude(pk__in=mine)
+    chosen = mine.filter(pk__in=[pk for pk in request.POST.getlist("group") if pk.isdecimal()])
+    row.groups.set([*others, *chosen])
     return redirect("index", row.pk)
 
 
@@ -166,13 +181,17 @@ def delete(request: HttpRequest, index_id: str) -> HttpResponse:
 @signed_in
 @require_GET
 def document(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
-    """A document as it was read."""
+    """A document as it was read, or the passages that it was split into."""
     found = get_object_or_404(
         Document.objects.visible_to(actor_of(request)).readable().select_related("index"),
         index=index_id,
         directory_file=file_id,
     )
-    return render(request, "library/document.html", shown(request, found))
+    context = shown(request, found)
+    if request.GET.get("view") == "passages":
+        chunks = found.chunks.order_by("ordinal").defer("embedding")
+        context["page"] = Paginator(chunks, CHUNKS_AT_ONCE).get_page(request.GET.get("page"))
+    return render(request, "library/document.html", context)
 
 
 def _index_context(request: HttpRequest, index_id: str) -> dict[str, Any]:
@@ -181,6 +200,7 @@ def _index_context(request: HttpRequest, index_id: str) -> dict[str, Any]:
         Index.objects.visible_to(actor).select_related("directory", "project"), pk=index_id
     )
     _with_latest_sync([row])
+    can_edit = Index.objects.editable_by(actor).filter(pk=row.pk).exists()
     return {
         "index": row,
         "sync": row.latest_sync,
@@ -192,8 +212,26 @@ def _index_context(request: HttpRequest, index_id: str) -> dict[str, Any]:
             (Index.Frequency.ON_SOURCE_CHANGE, _("when a file is added, changed or removed")),
             (Index.Frequency.DAILY, _("every day")),
         ],
-        "can_edit": Index.objects.editable_by(actor).filter(pk=row.pk).exists(),
+        "can_edit": can_edit,
+        **(_editing(actor, row) if can_edit else {}),
     }
+
+
+def _editing(actor: Actor, row: Index) -> dict[str, Any]:
+    """What its editors decide on: who may use it, and what goes when it is deleted."""
+    users = row.sessions.live()
+    seen = Session.objects.visible_to(actor).filter(indexes=row).recent()
+    return {
+        "groups": _groups_of(actor),
+        "chosen_groups": set(row.groups.values_list("pk", flat=True)),
+        "used_by": users.count(),
+        "used_by_mine": seen[:SESSIONS_NAMED],
+    }
+
+
+def _groups_of(actor: Actor) -> QuerySet[Group]:
+    everyone = actor.person.is_superuser
+    return (Group.objects.all() if everyone else actor.person.groups.all()).order_by("name")
 
 
 def _with_latest_sync(rows: list[Index]) -> None:
