@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= 3# tests mostly wait for processes: a few more than there are cores
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
 
-.PHONY: help run dev test browser lint format types bench check
+.PHONY: help run dev test browser sheet lint format types bench check
 
 help: ## List these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,6 +24,9 @@ test: .venv/everything ## Run every test this machine can; say which it cannot
 
 browser: .venv/everything ## Only the tests that drive Chromium
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+sheet: .venv/everything ## A picture of every page in every state, in var/sheet
+	@$(BIN)/python -m tests.browser.contact_sheet
 
 lint: .venv/everything ## Style, templates, layers, migrations
 	@$(BIN)/ruff check .
