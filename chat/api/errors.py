@@ -13,7 +13,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError, ValidationErrorContext
 from pydantic import BaseModel
 
-from chat.errors import CarrelError, Invalid, Settled, Unavailable
+from chat.errors import CarrelError, Invalid, ModelError, Settled, Unavailable
 
 from .json import answer
 
@@ -84,8 +84,8 @@ def on_carrel_error(request: HttpRequest, exc: CarrelError) -> HttpResponse:
             return problem([{"loc": exc.loc, "msg": exc.message, "type": exc.code}], 422)
         case Settled():
             return problem(exc.message, exc.status, x_should_retry="false")
-        case Unavailable():
-            return problem(exc.message, exc.status, Retry_After="2")
+        case Unavailable() | ModelError():
+            return problem(exc.message, Unavailable.status, Retry_After="2")
     return problem(exc.message, exc.status)
 
 

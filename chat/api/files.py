@@ -139,7 +139,7 @@ def list_files(request: Request, query: Query[FileList]):
 
 @router.post("/query", response=Page[FileShown], summary="Find files")
 def query_files(request: Request, query: FileQuery = EVERYTHING):
-    wanted = query.filter or FileFilter()
+    wanted, order = query.filter or FileFilter(), ordering(query.order_by)
     if wanted.project_id:
         request.project = find(Project.objects.visible_to(request.auth), wanted.project_id)
     rows = matching(request, wanted)
@@ -147,7 +147,7 @@ def query_files(request: Request, query: FileQuery = EVERYTHING):
         rows = rows.none()
     return paginate(
         rows,
-        ordering(query.order_by),
+        order,
         query,
         lambda found: [FileShown.of(file) for file in found],
         where="body",

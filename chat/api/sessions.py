@@ -8,7 +8,7 @@ from django.db.models import Case, Exists, F, OuterRef, Prefetch, QuerySet, Subq
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from ninja import P, PathEx, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from chat.actions import feedback, sessions, turns
 from chat.errors import NotFound, Settled
@@ -17,6 +17,7 @@ from chat.events.log import log
 from chat.events.types import to_wire
 from chat.models import APIKey, BoundIndex, Event, Session, Turn
 from chat.models.threads import in_thread
+from chat.runs.claims import Prompt
 
 from .documented import EVENT_STREAM, HISTORY, NOT_IN_HISTORY
 from .events import frames, streaming
@@ -89,6 +90,12 @@ class NewMessage(BaseModel):
     require_all_indexes: bool = Field(
         default=False, description="End the turn with an error if one of them cannot be searched."
     )
+
+    @model_validator(mode="after")
+    def can_be_asked(self):
+        """Here, since what is wrong with a message is said before whether there is a session."""
+        Prompt(self.prompt, self.index_ids).check()
+        return self
 
 
 class SessionChanges(BaseModel):

@@ -2,7 +2,9 @@
 
 import pytest
 
+from chat import conf
 from tests.factories import make_directory, make_file, make_index
+from tests.stand_in.fixture import closed_url
 
 from .conftest import Caller
 
@@ -102,6 +104,40 @@ def test_foreign_rows_read_as_unknown_ones(api: Caller, stranger: Caller):
         answer, expected = stranger.get(foreign), stranger.get(unknown)
 
         assert (answer.status_code, answer.json()) == (404, expected.json())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/chat/ses-0/messages/stream", {"prompt": " ", "index_ids": []}, "prompt"),
+        ("/chat/ses-0/messages/stream", {"prompt": "a", "index_ids": ["i", "i"]}, "index_ids"),
+        ("/retrieval/retrieve", {"index_id": "idx-0", "query": " "}, "query"),
+        ("/beta/files/query", {"filter": {"file_ids": ["0"]}, "order_by": "size"}, "order_by"),
+        ("/indexes", {"source_directory_id": "dir-0", "vector_target": "x"}, "vector_target"),
+    ],
+)
+def test_what_is_ill_formed_is_said_before_what_is_not_there(
+    api: Caller, path: str, body: dict, field: str
+):
+    response = api.post(path, body)
+
+    assert response.status_code == 422
+    assert response.json()["detail"][0]["loc"] == ["body", field]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_embedding_endpoint_that_is_away_is_503(api: Caller, settings):
+    index = make_index()
+    settings.EMBEDDING_BASE_URL, settings.EMBEDDING_MODEL = closed_url(), "some-embedder"
+    conf.embedder.cache_clear()
+
+    response = api.post("/retrieval/retrieve", {"index_id": index.pk, "query": "lamps"})
+
+    conf.embedder.cache_clear()
+    assert response.status_code == 503
+    assert response["Retry-After"] == "2"
+    assert "endpoint" in response.json()["detail"]
 
 
 def test_every_answer_carries_a_request_id(api: Caller):
