@@ -5,6 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 PAGES = ["/", "/library/", "/search/?q=ollama", "/chat/none/", "session", "source", "index", "menu"]
+PAGES += ["sheet", "/account/", "/archive/"]
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +34,12 @@ def open_page(page: Page, name: str, session_url: str) -> None:
         expect(page.locator("#passage")).to_be_visible()
     elif name == "menu":
         page.goto(session_url)
-        page.locator(".bar a.button").click()
+        page.locator('.bar [hx-target="#details"]').click()
         expect(page.get_by_role("button", name="Rename")).to_be_visible()
+    elif name == "sheet":
+        page.goto(session_url)
+        page.get_by_role("link", name="Share").click()
+        expect(page.get_by_label("Can read")).to_be_visible()
     elif name == "index":
         page.goto("/library/")
         page.locator(".shelf__link").first.click()
@@ -85,7 +90,7 @@ def test_no_script_or_style_is_refused_by_the_policy(page: Page, session_url):
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
 
-    for name in ("/", "session", "source", "menu", "index"):
+    for name in ("/", "session", "source", "menu", "sheet", "index", "/account/"):
         open_page(page, name, session_url)
 
     assert said == []

@@ -1,0 +1,241 @@
+"""The frame around the conversation in Chromium: the rail as it changes, sharing, the account."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.server import Server
+
+DONE = '.turn[data-state="done"]'
+
+
+@pytest.fixture
+def context(browser: Browser, server: Server, signed_in) -> Iterator[BrowserContext]:
+    context = browser.new_context(base_url=server.url, storage_state=signed_in)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def scriptless(browser: Browser, server: Server, signed_in) -> Iterator[Page]:
+    context = browser.new_context(
+        base_url=server.url, storage_state=signed_in, java_script_enabled=False
+    )
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def session(server: Server) -> str:
+    """The id of a session that was begun by a program, never opened in a browser."""
+    return begin(server, "What are the lamps like?")
+
+
+def begin(server: Server, question: str) -> str:
+    with server.api() as api:
+        indexes = api.get("/indexes").raise_for_status().json()["items"]
+        asked = {"index_ids": [indexes[0]["id"]]}
+        session = api.post("/chat", json=asked).raise_for_status().json()["session_id"]
+    ask(server, session, question)
+    return session
+
+
+def ask(server: Server, session: str, question: str) -> None:
+    """As a program would; returns when the turn is over."""
+    with server.api() as api:
+        message = {"index_ids": [], "prompt": question}
+        api.post(f"/chat/{session}/messages/stream", json=message).raise_for_status()
+
+
+def row(page: Page, session: str):
+    return page.locator(f"#row-{session}")
+
+
+def test_a_turn_elsewhere_moves_its_row_to_the_top_and_marks_it_unread_until_it_is_read(
+    context: BrowserContext, page: Page, server: Server, session: str
+):
+    page.goto(f"/chat/{session}/")
+    expect(page.locator(DONE)).to_be_visible()
+    begin(server, "Something newer?")
+    page.goto("/library/")
+    expect(page.locator("#rail-today .row").first).not_to_have_id(f"row-{session}")
+
+    ask(server, session, "And the pencils?")
+
+    expect(page.locator("#rail-today .row").first).to_have_id(f"row-{session}")
+    expect(row(page, session)).to_have_attribute("data-unread", "")
+    other = context.new_page()
+    other.goto(f"/chat/{session}/")
+    expect(row(page, session)).not_to_have_attribute("data-unread", "")
+
+
+def test_a_new_session_and_its_new_name_reach_another_tab(
+    context: BrowserContext, page: Page, server: Server
+):
+    page.goto("/library/")
+    session = begin(server, "Where is the door?")
+    expect(row(page, session)).to_contain_text("Where is the door?")
+
+    other = context.new_page()
+    other.goto(f"/chat/{session}/details/")
+    other.get_by_label("Title").fill("Doors")
+    other.get_by_role("button", name="Rename").click()
+
+    expect(row(page, session)).to_contain_text("Doors")
+
+
+def test_a_hidden_tab_catches_up_when_it_is_looked_at(page: Page, server: Server, session: str):
+    page.goto("/library/")
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+
+    ask(server, session, "Anyone there?")
+    page.wait_for_timeout(500)
+    expect(row(page, session)).not_to_have_attribute("data-unread", "")
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: false, configurable: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    expect(row(page, session)).to_have_attribute("data-unread", "")
+
+
+def test_six_tabs_share_one_line_and_leave_room_for_a_question(
+    context: BrowserContext, server: Server
+):
+    pages = [context.new_page() for _ in range(7)]
+    for page in pages:
+        page.goto("/")
+
+    pages[0].fill("#prompt", "How do I connect Ollama?")
+    pages[0].keyboard.press("Enter")
+
+    expect(pages[0].locator(DONE)).to_be_visible()
+    for page in pages:
+        expect(page.locator("#rail-today .row").first).to_contain_text("How do I connect Ollama?")
+
+
+def test_a_session_is_deleted_and_brought_back_on_every_page(
+    context: BrowserContext, page: Page, server: Server
+):
+    session = begin(server, "Shall I stay?")
+    page.goto("/")
+    other = context.new_page()
+    other.goto("/")
+
+    row(page, session).hover()
+    row(page, session).locator(".row__more").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(row(other, session)).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+
+    expect(row(page, session)).to_be_visible()
+    expect(row(other, session)).to_be_visible()
+
+
+def test_sharing_is_one_choice_and_tells_who_came(page: Page, session: str):
+    page.goto(f"/chat/{session}/")
+    page.get_by_role("link", name="Share").click()
+    page.get_by_label("Can read").check()
+
+    expect(page.get_by_label("Link", exact=True)).to_have_value(re.compile(f"/chat/{session}/$"))
+    expect(page.get_by_label("Can read")).to_be_focused()
+    expect(page.locator("#sheet")).to_contain_text("Nobody else has opened it yet.")
+    page.get_by_role("button", name="Stop sharing").click()
+    expect(page.get_by_label("Private")).to_be_checked()
+    page.keyboard.press("Escape")
+
+    expect(page.locator("#sheet")).to_be_hidden()
+    expect(page.get_by_role("link", name="Share")).to_be_visible()
+
+
+def test_a_sync_that_somebody_else_begins_is_seen_on_the_open_page(page: Page, server: Server):
+    page.goto("/library/")
+    page.locator(".shelf__link").first.click()
+    expect(page.locator(".state .badge").first).to_have_text("Ready")
+    page.locator("#state").evaluate("state => { state.dataset.old = 'yes' }")
+    index = page.url.rstrip("/").rpartition("/")[2]
+
+    with server.api() as api:
+        api.post(f"/indexes/{index}/sync").raise_for_status()
+
+    expect(page.locator("#state")).not_to_have_attribute("data-old", "yes", timeout=10_000)
+
+
+def test_without_script_a_session_is_renamed_pinned_put_away_deleted_and_brought_back(
+    scriptless: Page, server: Server
+):
+    page = scriptless
+    session = begin(server, "Quietly?")
+    page.goto(f"/chat/{session}/details/")
+    page.get_by_label("Title").fill("Whispers")
+    page.get_by_role("button", name="Rename").click()
+    page.goto(f"/chat/{session}/details/")
+    page.get_by_role("button", name="Pin").click()
+    expect(page.locator("[data-fixed] .row", has_text="Whispers")).to_be_visible()
+    page.goto(f"/chat/{session}/details/")
+    page.get_by_role("button", name="Put into the archive").click()
+    expect(row(page, session)).to_have_count(0)
+    page.goto("/archive/")
+    page.locator(".row", has_text="Whispers").get_by_role("button", name="Take out").click()
+    expect(row(page, session)).to_be_visible()
+    page.goto(f"/chat/{session}/details/")
+
+    page.get_by_role("button", name="Delete").click()
+    expect(row(page, session)).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+
+    expect(row(page, session)).to_be_visible()
+
+
+def test_without_script_the_language_is_chosen_and_a_key_made_and_revoked(scriptless: Page):
+    page = scriptless
+    page.goto("/account/")
+    page.get_by_label("Language", exact=True).select_option("de")
+    page.locator("form", has=page.get_by_label("Language", exact=True)).get_by_role(
+        "button"
+    ).click()
+    expect(page.locator("h1")).to_have_text("Ihr Konto")
+    page.get_by_label("Sprache", exact=True).select_option("")
+    page.locator("form", has=page.get_by_label("Sprache", exact=True)).get_by_role("button").click()
+    expect(page.locator("h1")).to_have_text("Your account")
+
+    page.get_by_label("What it is for").fill("Short-lived")
+    page.get_by_role("button", name="Make a key").click()
+    expect(page.locator("#secret")).to_contain_text("crl-")
+    page.get_by_role("button", name="Revoke “Short-lived”").click()
+
+    expect(page.locator(".key-list")).not_to_contain_text("Short-lived")
+
+
+def test_the_theme_follows_the_person_to_another_browser(
+    browser: Browser, server: Server, signed_in, page: Page
+):
+    page.goto("/")
+    with page.expect_response("**/theme/"):
+        page.get_by_role("button", name="Switch between light and dark").click()
+    theme = page.locator("html").get_attribute("data-theme") or ""
+
+    context = browser.new_context(base_url=server.url, storage_state=signed_in)
+    other = context.new_page()
+    other.goto("/account/")
+    expect(other.locator("html")).to_have_attribute("data-theme", theme)
+    other.get_by_label("Colours").select_option("")
+    other.locator("form", has=other.get_by_label("Colours")).get_by_role("button").click()
+
+    expect(other.locator("html[data-theme]")).to_have_count(0)
+    context.close()
+
+
+def test_the_page_tells_the_server_its_time_zone(browser: Browser, server: Server):
+    context = browser.new_context(base_url=server.url, timezone_id="Pacific/Kiritimati")
+    context.new_page().goto("/")
+
+    cookies = {cookie.get("name"): cookie.get("value") for cookie in context.cookies()}
+
+    assert cookies["timezone"] == "Pacific%2FKiritimati"
+    context.close()
