@@ -41,7 +41,9 @@ def formula(tex: str, is_block: bool = False) -> SafeString:
     if len(tex) > LONGEST:
         return _as_code(tex)
     try:
-        drawn = convert(ALIGNED.sub(r"\\\1{align*}", tex), "block" if is_block else "inline")
+        drawn = convert(
+            ALIGNED.sub(r"\\\1{align*}", tex), display="block" if is_block else "inline"
+        )
     except Exception:  # a parser of whatever a model may write has many ways to fail
         return _as_code(tex)
     return mark_safe(drawn)  # noqa: S308 - what it is part of is sanitised as a whole

@@ -190,6 +190,11 @@ def test_money_and_code_are_no_formulas(text):
     assert "<math" not in shown(text)
 
 
+def test_a_formula_on_its_own_lines_is_drawn_large():
+    assert '<math display="block">' in shown("so\n\n$$x^2$$\n\nis")
+    assert '<math display="inline">' in shown("so $x^2$ is")
+
+
 def test_lines_of_a_formula_are_aligned():
     html = shown(r"$$\begin{aligned} a &= b \\ &= c \end{aligned}$$")
 
