@@ -12,7 +12,8 @@ customElements.define("prompt-box", class extends HTMLElement {
       if (event.target === this.form && event.detail.ctx.response.raw.ok && !this.standsIn) this.clear();
     });
     document.addEventListener("keydown", this.escape = (event) => {
-      if (event.key === "Escape" && !event.defaultPrevented && this.running) this.stop();
+      const above = document.querySelector("dialog:modal, .menu:popover-open, .keys:popover-open");
+      if (event.key === "Escape" && !event.defaultPrevented && !above && this.running) this.stop();
     });
   }
 

@@ -45,7 +45,8 @@ customElements.define("source-pane", class extends HTMLElement {
       this.open(link);
     });
     document.addEventListener("keydown", this.escaped = (event) => {
-      if (event.key !== "Escape" || event.defaultPrevented || !this.hasChildNodes()) return;
+      if (event.key !== "Escape" || event.defaultPrevented || !this.firstElementChild) return;
+      if (document.querySelector("dialog:modal")) return; // it lies above the pane
       event.preventDefault();
       this.close();
     }, true);
