@@ -36,7 +36,7 @@ def create_session(
     # To the microsecond: walks of the list rest on it.
     session.last_used_at = session.created_at
     session.save(update_fields=["last_used_at"])
-    require_visible(actor, project, index_ids or ())
+    require_visible(actor, project.pk, index_ids or ())
     BoundIndex.objects.bulk_create(
         BoundIndex(session=session, index_id=index_id, position=position)
         for position, index_id in enumerate(index_ids or ())

@@ -19,7 +19,7 @@ from chat.runs.claims import Prompt
 
 async def start_turn(
     actor: Actor,
-    session: Session,
+    session_id: str,
     prompt: str,
     index_ids: Sequence[str] = (),
     *,
@@ -29,8 +29,8 @@ async def start_turn(
 ) -> Turn:
     """Accept a prompt and begin to answer it in this process; the answer outlives the caller.
 
-    ``session`` comes from ``askable_by(actor)``. With ``instead_of``, a turn of the session, the
-    new one is a branch beside it, and the session goes on from there. Raises Invalid, NotFound,
+    With ``instead_of``, a turn of the session, the new one is a branch beside it, and the session
+    goes on from there. Raises Invalid, NotFound (the actor may not ask there, or not search that),
     Settled (the session is bound to other indexes) or Conflict (a turn is running); then nothing
     was kept.
     """
@@ -38,7 +38,7 @@ async def start_turn(
     asked.check()
 
     async def start() -> Turn:
-        turn, first = await _claim(actor, session, asked)
+        turn, first = await _claim(actor, session_id, asked)
         runs.launch(actor, turn, first)
         return turn
 
@@ -50,7 +50,7 @@ _claim = in_thread(claims.claim)
 
 
 async def queue_prompt(
-    actor: Actor, session: Session, prompt: str, index_ids: Sequence[str] = (), model: str = ""
+    actor: Actor, session_id: str, prompt: str, index_ids: Sequence[str] = (), model: str = ""
 ) -> QueuedPrompt:
     """Keep a prompt until the running turn ends; it then starts by itself.
 
@@ -58,9 +58,9 @@ async def queue_prompt(
     """
     asked = Prompt(prompt, index_ids, model=model)
     asked.check()
-    queued = await _queue(actor, session, asked)
-    await runs.start_next(session.pk)  # the turn may have ended meanwhile
-    await log.announce(session.pk)
+    queued = await _queue(actor, session_id, asked)
+    await runs.start_next(session_id)  # the turn may have ended meanwhile
+    await log.announce(session_id)
     return queued
 
 
@@ -87,7 +87,7 @@ def choose_branch(session: Session, turn: Turn) -> None:
 
     Raises Conflict while a turn is running.
     """
-    session = claims.lock(session)
+    session = claims.lock(Session.objects.live(), session.pk)
     if session.turns.running().exists():
         raise Conflict(claims.BUSY)
     children: dict[int | None, int] = {}  # the newest of each parent

@@ -193,16 +193,19 @@ def delete_session(request: Request, session_id: str):
 )
 async def stream_message(request: Request, session_id: str, message: NewMessage):
     """The turn goes on when the stream is left; the history has all of it afterwards."""
-    session = await _askable(request, session_id)
-    turn = await turns.start_turn(
-        request.auth,
-        session,
-        message.prompt,
-        message.index_ids,
-        require_all_indexes=message.require_all_indexes,
-    )
-    person, may_read = request.auth.person.pk, still_reads(request, session)
-    return streaming(frames(session.pk, turn.seq - 1, person, may_read, until_stop=True))
+    try:
+        turn = await turns.start_turn(
+            request.auth,
+            session_id,
+            message.prompt,
+            message.index_ids,
+            require_all_indexes=message.require_all_indexes,
+        )
+    except NotFound:
+        await _askable(request, session_id)  # which knows more about one that may only be read
+        raise
+    person, may_read = request.auth.person.pk, still_reads(request, session_id)
+    return streaming(frames(session_id, turn.seq - 1, person, may_read, until_stop=True))
 
 
 @router.post("/{session_id}/cancel", response=dict, summary="Stop the running turn")
@@ -248,7 +251,7 @@ async def follow_session(request: Request, session_id: str, query: Query[Followi
     """Ours. Never ends by itself; a `Last-Event-ID` header wins over `after`."""
     session = await _readable(request, session_id)
     after = last_seen(request, query.after)
-    person, may_read = request.auth.person.pk, still_reads(request, session)
+    person, may_read = request.auth.person.pk, still_reads(request, session.pk)
     return streaming(frames(session.pk, after, person, may_read))
 
 
@@ -257,14 +260,14 @@ def last_seen(request: HttpRequest, after: int) -> int:
     return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else after
 
 
-def still_reads(request: Request, session: Session) -> Callable[[], Awaitable[bool]]:
+def still_reads(request: Request, session_id: str) -> Callable[[], Awaitable[bool]]:
     """Asks again, while a stream is open, what was asked when it was opened."""
     key = cast(APIKey, request.auth.key)
 
     def ask() -> bool:
         keys = APIKey.objects.live().filter(pk=key.pk)
         rows = Session.objects.visible_to(request.auth)
-        return rows.filter(Exists(keys), pk=session.pk).exists()
+        return rows.filter(Exists(keys), pk=session_id).exists()
 
     return in_thread(ask)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextvars import Context
+from dataclasses import dataclass
 from typing import cast
 
 from asgiref.sync import async_to_sync
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 RENEW_EVERY = 1.0  # seconds; also how soon a stop from another process is seen
 GRACE = 5.0  # seconds that running turns have to finish once the process is told to stop
 TURN_SECONDS = 900  # the longest an answer may take
+TOLD_AFTER = 0.1  # seconds: a list of sessions can wait, the first words of an answer cannot
 
 SHUTDOWN = "shutdown"
 STOPPED = "Stopped."
@@ -104,69 +106,90 @@ async def drain(seconds: float = GRACE) -> None:
     await close_client()
 
 
+@dataclass(slots=True)
+class Outcome:
+    """How an answer came to its end."""
+
+    state: Turn.State = Turn.State.DONE
+    error: str | None = None
+    skipped: tuple[str, ...] = ()  # ids of indexes
+
+
 async def _run(actor: Actor, turn: Turn, question: str, turn_log: TurnLog) -> None:
-    started = asyncio.get_running_loop().time()
-    tally = Tally()
-    state, error = Turn.State.DONE, None
-    skipped: tuple[str, ...] = ()
+    loop = asyncio.get_running_loop()
+    started, tally, outcome = loop.time(), Tally(), Outcome()
     try:
-        async with asyncio.timeout(TURN_SECONDS):
-            job, warnings = await _prepare(actor, turn, question)
-            skipped = tuple(warnings)
-            for sentence in warnings.values():
-                turn_log.append(Warning_(sentence))
-            if skipped and (turn.require_all_indexes or not job.index_names):
-                raise Invalid(ALL_WANTED if job.index_names else NO_INDEX)
-            await answer(job, turn_log, tally)
-            await _entitle(job, turn)
-    except asyncio.CancelledError as exc:
-        if SHUTDOWN in exc.args:
-            state, error = Turn.State.INTERRUPTED, INTERRUPTED
-        else:
-            state, error = Turn.State.STOPPED, STOPPED
-    except TimeoutError:
-        state, error = Turn.State.FAILED, TOO_LONG
-    except CarrelError as exc:
-        logger.warning("turn failed turn=%s code=%s", turn.pk, exc.code)
-        state, error = Turn.State.FAILED, exc.message
+        await _answer(actor, turn, question, turn_log, tally, outcome)
     except LostTurn:
-        state = None
-    except Exception:
-        logger.exception("turn broke turn=%s", turn.pk)
-        state, error = Turn.State.FAILED, BROKEN
-    seconds = asyncio.get_running_loop().time() - started
-    first = turn_log.first_text_at
+        turn_log.lost = True
+    if turn_log.lost:
+        logger.warning("turn lost to another process turn=%s", turn.pk)
+        turn_log.abandon()
+        return
+    seconds, first = loop.time() - started, turn_log.first_text_at
     usage = {
         "duration_ms": round(seconds * 1000),
         "total_input_tokens": tally.input_tokens,
         "total_output_tokens": tally.output_tokens,
         "turns": max(tally.rounds, 1),
     }
-    if state is None or turn_log.lost:
-        logger.warning("turn lost to another process turn=%s", turn.pk)
-        turn_log.abandon()
-        return
-    failed = state in {Turn.State.FAILED, Turn.State.INTERRUPTED}
-    stop = Stop(failed, error, usage, skipped or None)
-    ending = Ending(state, None if first is None else round((first - started) * 1000))
+    failed = outcome.state in {Turn.State.FAILED, Turn.State.INTERRUPTED}
+    stop = Stop(failed, outcome.error, usage, outcome.skipped or None)
+    ending = Ending(outcome.state, None if first is None else round((first - started) * 1000))
     await turn_log.finish(stop, ending)
     _tell(turn.session_id)
-    if state != Turn.State.INTERRUPTED:  # this process is ending; another one goes on
+    if outcome.state != Turn.State.INTERRUPTED:  # this process is ending; another one goes on
         await start_next(turn.session_id)
     logger.info(
         "turn finished turn=%s state=%s rounds=%d seconds=%.2f",
         turn.pk,
-        state,
+        outcome.state,
         tally.rounds,
         seconds,
     )
 
 
+async def _answer(
+    actor: Actor, turn: Turn, question: str, turn_log: TurnLog, tally: Tally, outcome: Outcome
+) -> None:
+    """Answer; whatever goes wrong is put into words. Raises LostTurn alone."""
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            job, warnings = await _prepare(actor, turn, question)
+            outcome.skipped = tuple(warnings)
+            for sentence in warnings.values():
+                turn_log.append(Warning_(sentence))
+            if warnings and (turn.require_all_indexes or not job.index_names):
+                raise Invalid(ALL_WANTED if job.index_names else NO_INDEX)
+            await answer(job, turn_log, tally)
+            await _entitle(job, turn)
+    except asyncio.CancelledError as exc:
+        if SHUTDOWN in exc.args:
+            outcome.state, outcome.error = Turn.State.INTERRUPTED, INTERRUPTED
+        else:
+            outcome.state, outcome.error = Turn.State.STOPPED, STOPPED
+    except TimeoutError:
+        outcome.state, outcome.error = Turn.State.FAILED, TOO_LONG
+    except CarrelError as exc:
+        logger.warning("turn failed turn=%s code=%s", turn.pk, exc.code)
+        outcome.state, outcome.error = Turn.State.FAILED, exc.message
+    except LostTurn:
+        raise
+    except Exception:
+        logger.exception("turn broke turn=%s", turn.pk)
+        outcome.state, outcome.error = Turn.State.FAILED, BROKEN
+
+
 def _tell(session_id: str, moved: bool = False) -> None:
     """Let pages that list the session know, without waiting for it."""
-    told = asyncio.ensure_future(news.session_changed_soon(session_id, moved))
+    told = asyncio.ensure_future(_tell_soon(session_id, moved))
     _telling.add(told)
     told.add_done_callback(_telling.discard)
+
+
+async def _tell_soon(session_id: str, moved: bool) -> None:
+    await asyncio.sleep(TOLD_AFTER)
+    await news.session_changed_soon(session_id, moved)
 
 
 _INDEX_FIELDS = ("pk", "name", "last_synced_at")

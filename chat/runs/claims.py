@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -11,8 +12,8 @@ from chat.agent.titles import first_line
 from chat.errors import Conflict, Invalid, NotFound, Settled
 from chat.events.leases import next_seq, process_name, row, settle_dead
 from chat.events.types import Stamped, UserInput
-from chat.models import MAX_INDEXES, Actor, Event, Index, Project, QueuedPrompt, Session, Turn
-from chat.models.sessions import lease_end
+from chat.models import MAX_INDEXES, Actor, Event, Index, QueuedPrompt, Session, Turn
+from chat.models.sessions import SessionQuerySet, lease_end
 
 BUSY = "An answer is still being written in this session. Wait for it, or stop it first."
 LOCKED = (
@@ -44,13 +45,13 @@ class Prompt:
 
 
 @transaction.atomic
-def claim(actor: Actor, session: Session, prompt: Prompt) -> tuple[Turn, Stamped]:
+def claim(actor: Actor, session_id: str, prompt: Prompt) -> tuple[Turn, Stamped]:
     """The new turn, leased to this process, and its ``user_input``.
 
-    Raises NotFound, Invalid, Settled (the session is bound to other indexes) or Conflict (a turn
-    is running).
+    Raises NotFound (the actor may not ask there, or not search that), Invalid, Settled (the
+    session is bound to other indexes) or Conflict (a turn is running).
     """
-    session = lock(session)
+    session = lock(Session.objects.askable_by(actor), session_id)
     named = indexes_of(actor, session, prompt.index_ids)
     if session.turns.running().exists() and not settle_dead(session.pk):
         raise Conflict(BUSY)
@@ -78,9 +79,9 @@ def claim_queued(session_id: str) -> tuple[Actor, Turn, Stamped] | None:
 
 
 @transaction.atomic
-def queue(actor: Actor, session: Session, prompt: Prompt) -> QueuedPrompt:
+def queue(actor: Actor, session_id: str, prompt: Prompt) -> QueuedPrompt:
     """Keep the prompt for when the running turn ends. Raises as ``claim``, but never Conflict."""
-    session = lock(session)
+    session = lock(Session.objects.askable_by(actor), session_id)
     return session.queued_prompts.create(
         asked_by=actor.person,
         prompt=prompt.text,
@@ -89,9 +90,11 @@ def queue(actor: Actor, session: Session, prompt: Prompt) -> QueuedPrompt:
     )
 
 
-def lock(session: Session) -> Session:
-    """The session, held against other claims to the end of the transaction."""
-    found = Session.objects.select_for_update().live().filter(pk=session.pk).first()
+def lock(rows: SessionQuerySet, session_id: str) -> Session:
+    """That one of the sessions, held against other claims to the end of the transaction."""
+    found = None
+    if "\0" not in session_id:  # which PostgreSQL takes in no text
+        found = rows.select_for_update().filter(pk=session_id).first()
     if found is None:
         raise NotFound("No such session.")
     return found
@@ -129,12 +132,12 @@ def indexes_of(actor: Actor, session: Session, index_ids: Sequence[str]) -> list
     if not session.is_bound:
         if not index_ids:
             raise Invalid("Name at least one index to search.", "index_ids")
-        require_visible(actor, session.project, index_ids)
+        require_visible(actor, session.project_id, index_ids)
         return list(index_ids)
     bound = list(session.bound_indexes.values_list("index", flat=True))
     others = [index_id for index_id in index_ids if index_id not in bound]
     if others:
-        require_visible(actor, session.project, others)
+        require_visible(actor, session.project_id, others)
         raise Settled(LOCKED)
     return list(index_ids) or bound
 
@@ -147,8 +150,8 @@ def check_index_ids(index_ids: Sequence[str]) -> None:
         raise Invalid("An index is named twice; name each one once.", "index_ids")
 
 
-def require_visible(actor: Actor, project: Project, index_ids: Sequence[str]) -> None:
+def require_visible(actor: Actor, project_id: UUID, index_ids: Sequence[str]) -> None:
     """Raises NotFound unless the actor may search all of these in this project."""
-    visible = Index.objects.visible_to(actor).filter(project=project, pk__in=index_ids)
+    visible = Index.objects.visible_to(actor).filter(project=project_id, pk__in=index_ids)
     if visible.count() < len(index_ids):
         raise NotFound("No such index.")

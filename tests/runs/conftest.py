@@ -54,7 +54,7 @@ def ask(session: Session) -> Ask:
 
     async def ask(prompt: str, **options) -> list[Stamped]:
         actor = Actor(await sync_to_async(lambda: session.owner)())
-        turn = await start_turn(actor, session, prompt, **options)
+        turn = await start_turn(actor, session.pk, prompt, **options)
         return await to_stop(session, turn.seq - 1)
 
     return ask

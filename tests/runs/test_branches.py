@@ -74,7 +74,7 @@ async def test_the_conversation_goes_on_from_the_chosen_branch(session, ask, mod
 async def test_a_branch_cannot_be_chosen_while_a_turn_runs(session, model):
     model.say(tokens=200, rate=50)
     actor = Actor(await sync_to_async(lambda: session.owner)())
-    turn = await start_turn(actor, session, "Go on")
+    turn = await start_turn(actor, session.pk, "Go on")
 
     with pytest.raises(Conflict):
         await sync_to_async(choose_branch)(session, turn)
@@ -86,10 +86,10 @@ async def test_a_branch_cannot_be_chosen_while_a_turn_runs(session, model):
 async def test_a_queued_prompt_starts_by_itself_when_the_running_turn_ends(session, model):
     model.say({"tokens": 20, "rate": 50}, {"text": "Second."}, {"text": "Third."})
     actor = Actor(await sync_to_async(lambda: session.owner)())
-    turn = await start_turn(actor, session, "First question about the reading room")
+    turn = await start_turn(actor, session.pk, "First question about the reading room")
 
     for prompt in ("Second question about the lamps", "Third question about the pencils"):
-        await queue_prompt(actor, session, prompt)
+        await queue_prompt(actor, session.pk, prompt)
     assert await QueuedPrompt.objects.acount() == 2
 
     seen = await to_stop(session, turn.seq - 1)
@@ -106,7 +106,7 @@ async def test_a_prompt_queued_when_nothing_runs_starts_at_once(session, model):
     model.say(text="Here.")
     actor = Actor(await sync_to_async(lambda: session.owner)())
 
-    await queue_prompt(actor, session, "Where is the reading room?")
+    await queue_prompt(actor, session.pk, "Where is the reading room?")
 
     await to_stop(session, 0)
     assert await sync_to_async(reads)(session) == [("Where is the reading room?", "Here.")]
@@ -115,8 +115,8 @@ async def test_a_prompt_queued_when_nothing_runs_starts_at_once(session, model):
 async def test_a_waiting_prompt_can_be_changed_until_it_starts(session, model):
     model.say({"tokens": 20, "rate": 50}, {"text": "Changed."})
     actor = Actor(await sync_to_async(lambda: session.owner)())
-    turn = await start_turn(actor, session, "First question about the reading room")
-    queued = await queue_prompt(actor, session, "Sceond")
+    turn = await start_turn(actor, session.pk, "First question about the reading room")
+    queued = await queue_prompt(actor, session.pk, "Sceond")
 
     assert await sync_to_async(change_queued)(queued, "Second question")
     with pytest.raises(Invalid):
@@ -133,8 +133,8 @@ async def test_a_queued_prompt_of_someone_who_may_not_ask_any_more_is_dropped(se
     await Session.objects.filter(pk=session.pk).aupdate(sharing="query")
     model.say(tokens=20, rate=50)
     owner = Actor(await sync_to_async(lambda: session.owner)())
-    turn = await start_turn(owner, session, "First question about the reading room")
-    await queue_prompt(Actor(guest), session, "May I?")
+    turn = await start_turn(owner, session.pk, "First question about the reading room")
+    await queue_prompt(Actor(guest), session.pk, "May I?")
 
     await Session.objects.filter(pk=session.pk).aupdate(sharing="private")
     await to_stop(session, turn.seq)
@@ -150,6 +150,6 @@ async def test_a_prompt_for_another_index_is_not_queued(session, model):
     actor = Actor(await sync_to_async(lambda: session.owner)())
 
     with pytest.raises(Settled):
-        await queue_prompt(actor, session, "Why?", [other.pk])
+        await queue_prompt(actor, session.pk, "Why?", [other.pk])
 
     assert not await QueuedPrompt.objects.aexists()

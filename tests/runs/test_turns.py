@@ -185,7 +185,7 @@ async def test_an_answer_that_was_too_long_for_the_model_is_kept_and_says_so(ask
 async def test_stopping_keeps_what_was_written_and_closes_the_request(session, model):
     model.say(tokens=500, rate=50)
     actor = Actor(await sync_to_async(lambda: session.owner)())
-    turn = await start_turn(actor, session, "Go on")
+    turn = await start_turn(actor, session.pk, "Go on")
     async for batch in log.follow(session.pk, turn.seq):
         if any(s.event.type == "text_delta" for s in batch):
             break
@@ -204,10 +204,10 @@ async def test_stopping_keeps_what_was_written_and_closes_the_request(session, m
 async def test_a_second_prompt_meanwhile_is_refused_and_leaves_no_trace(session, ask, model):
     model.say(tokens=50, rate=50)
     actor = Actor(await sync_to_async(lambda: session.owner)())
-    turn = await start_turn(actor, session, "Go on")
+    turn = await start_turn(actor, session.pk, "Go on")
 
     with pytest.raises(Conflict, match=BUSY[:20]):
-        await start_turn(actor, session, "And now?")
+        await start_turn(actor, session.pk, "And now?")
 
     assert await Event.objects.filter(type="user_input").acount() == 1
     await cancel_turn(session)
@@ -220,7 +220,7 @@ async def test_two_prompts_at_the_same_moment_start_one_turn(session, model):
     actor = Actor(await sync_to_async(lambda: session.owner)())
 
     results = await asyncio.gather(
-        *(start_turn(actor, session, "Go") for _ in range(5)), return_exceptions=True
+        *(start_turn(actor, session.pk, "Go") for _ in range(5)), return_exceptions=True
     )
 
     started = [result for result in results if isinstance(result, Turn)]
@@ -235,7 +235,7 @@ async def test_a_bound_session_searches_no_other_index(session, ask, model):
     actor = Actor(await sync_to_async(lambda: session.owner)())
 
     with pytest.raises(Settled, match=LOCKED[:20]):
-        await start_turn(actor, session, "Why?", [other.pk])
+        await start_turn(actor, session.pk, "Why?", [other.pk])
 
     assert not await Turn.objects.aexists()
 
@@ -246,11 +246,11 @@ async def test_an_unbound_session_must_name_an_index_that_is_there(index):
     foreign = await sync_to_async(make_actor)()
 
     with pytest.raises(Invalid):
-        await start_turn(actor, session, "Why?", [])
+        await start_turn(actor, session.pk, "Why?", [])
     with pytest.raises(Invalid, match="twice"):
-        await start_turn(actor, session, "Why?", [index.pk, index.pk])
+        await start_turn(actor, session.pk, "Why?", [index.pk, index.pk])
     with pytest.raises(NotFound):
-        await start_turn(actor, session, "Why?", ["idx-unknown"])
+        await start_turn(actor, session.pk, "Why?", ["idx-unknown"])
 
     assert foreign.person != actor.person
     assert not await Turn.objects.aexists()
@@ -261,7 +261,7 @@ async def test_a_prompt_that_cannot_be_asked_is_refused(session, prompt):
     actor = Actor(await sync_to_async(lambda: session.owner)())
 
     with pytest.raises(Invalid):
-        await start_turn(actor, session, prompt)
+        await start_turn(actor, session.pk, prompt)
 
     assert not await Event.objects.aexists()
 
@@ -271,7 +271,7 @@ async def test_an_index_that_cannot_be_searched_is_skipped_with_a_warning(model,
     session = await sync_to_async(make_session)(indexes=(index, fresh))
     actor = Actor(await sync_to_async(lambda: session.owner)())
 
-    turn = await start_turn(actor, session, "What colour are the lamps?")
+    turn = await start_turn(actor, session.pk, "What colour are the lamps?")
     events = await to_stop(session, turn.seq - 1)
 
     assert types(events)[:3] == ["user_input", "warning", "tool_call"]
@@ -287,7 +287,7 @@ async def test_a_turn_that_wants_all_indexes_or_has_none_ends_in_an_error(model,
     session = await sync_to_async(make_session)(indexes=indexes)
     actor = Actor(await sync_to_async(lambda: session.owner)())
 
-    turn = await start_turn(actor, session, "Why?", require_all_indexes=every)
+    turn = await start_turn(actor, session.pk, "Why?", require_all_indexes=every)
     events = await to_stop(session, turn.seq - 1)
 
     stop = last(events, Stop)
@@ -327,7 +327,7 @@ async def test_a_long_first_prompt_gets_the_model_s_title(session, ask, model):
 async def test_deleting_a_session_stops_its_turn(session, model):
     model.say(tokens=500, rate=50)
     actor = Actor(await sync_to_async(lambda: session.owner)())
-    turn = await start_turn(actor, session, "Go on")
+    turn = await start_turn(actor, session.pk, "Go on")
 
     await sync_to_async(delete_session, thread_sensitive=False)(session)
 

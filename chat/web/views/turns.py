@@ -183,7 +183,7 @@ async def _ask(actor: Actor, session: Session, request: HttpRequest) -> Turn:
     chosen = [] if session.is_bound else request.POST.getlist("index")
     model = request.POST.get("model", "")
     try:
-        return await start_turn(actor, session, _text(request), index_ids=chosen, model=model)
+        return await start_turn(actor, session.pk, _text(request), index_ids=chosen, model=model)
     except CarrelError:
         if not await session.turns.aexists() and session.is_bound and "index" in request.POST:
             await sync_to_async(delete_session)(session)
@@ -199,7 +199,7 @@ async def _ask_or_queue(actor: Actor, session: Session, request: HttpRequest) ->
     except Conflict:
         chosen = [] if session.is_bound else request.POST.getlist("index")
         model = request.POST.get("model", "")
-        await queue_prompt(actor, session, _text(request), index_ids=chosen, model=model)
+        await queue_prompt(actor, session.pk, _text(request), index_ids=chosen, model=model)
         return "queue"
 
 
@@ -209,7 +209,7 @@ async def _ask_again(actor: Actor, session: Session, request: HttpRequest) -> Tu
     turn = await aget_object_or_404(Turn, session=session, seq=seq)
     prompt = _text(request) or (await turn.events.aget(seq=turn.seq)).payload["content"]
     return await start_turn(
-        actor, session, prompt, index_ids=turn.index_ids, model=turn.model, instead_of=turn
+        actor, session.pk, prompt, index_ids=turn.index_ids, model=turn.model, instead_of=turn
     )
 
 
