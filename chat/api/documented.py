@@ -81,3 +81,11 @@ EVENT_STREAM: dict[str, Any] = {
         }
     }
 }
+
+LAST_EVENT_ID: dict[str, Any] = {
+    "in": "header",
+    "name": "Last-Event-ID",
+    "description": "The `id` of the last event seen, as browsers send it. Wins over `after`.",
+    "schema": {"type": "string"},
+    "required": False,
+}

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from ninja.operation import Operation
+from ninja.utils import contribute_operation_callback
 from pydantic import BaseModel
 
 from chat.errors import Conflict, Invalid
@@ -15,6 +17,14 @@ from chat.models import CreateOnce
 from .routing import Request
 
 KEPT_FOR = timedelta(days=1)
+LONGEST = 255  # characters
+HEADER = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "Ours: repeated within a day, it is answered as the first call with it was.",
+    "schema": {"type": "string", "maxLength": LONGEST},
+    "required": False,
+}
 
 
 def idempotent(create: Callable[..., BaseModel]) -> Callable[..., Any]:
@@ -25,8 +35,8 @@ def idempotent(create: Callable[..., BaseModel]) -> Callable[..., Any]:
         name = request.headers.get("Idempotency-Key", "")
         if not name:
             return create(request, **values)
-        if len(name) > 255:
-            raise Invalid("An Idempotency-Key has at most 255 characters.", where="header")
+        if len(name) > LONGEST:
+            raise Invalid(f"An Idempotency-Key has at most {LONGEST} characters.", where="header")
         CreateOnce.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
         place = {"key": request.auth.key, "name": name, "route": f"{request.method} {request.path}"}
         try:
@@ -42,7 +52,12 @@ def idempotent(create: Callable[..., BaseModel]) -> Callable[..., Any]:
         CreateOnce.objects.filter(pk=first.pk).update(answer=answer.model_dump(mode="json"))
         return answer
 
+    contribute_operation_callback(once, document)
     return once
+
+
+def document(operation: Operation) -> None:
+    operation.openapi_extra = {"parameters": [HEADER]}
 
 
 def repeated(place: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from chat.models import APIKey, BoundIndex, Event, Session, Turn
 from chat.models.threads import in_thread
 from chat.runs.claims import Prompt
 
-from .documented import EVENT_STREAM, HISTORY, NOT_IN_HISTORY
+from .documented import EVENT_STREAM, HISTORY, LAST_EVENT_ID, NOT_IN_HISTORY
 from .events import frames, streaming
 from .idempotency import idempotent
 from .pagination import Page, Paging, paginate
@@ -244,7 +244,7 @@ class Following(BaseModel):
 @router.get(
     "/{session_id}/events",
     response={200: None},
-    openapi_extra=EVENT_STREAM,
+    openapi_extra=EVENT_STREAM | {"parameters": [LAST_EVENT_ID]},
     summary="Follow a session",
 )
 async def follow_session(request: Request, session_id: str, query: Query[Following]):

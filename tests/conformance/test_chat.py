@@ -1,7 +1,8 @@
 """Sessions and turns in every state, against a model endpoint that does as it is told."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 from llama_cloud import ConflictError, LlamaCloud, NotFoundError, UnprocessableEntityError
 
 from tests.server import Server
-from tests.stand_in.fixture import StandIn, stand_in, stand_in_process  # noqa: F401
+from tests.stand_in.fixture import StandIn
 
 from .conftest import PAPERS, Library, make_library
 
@@ -17,7 +18,7 @@ PROMPT = "Who lit the lamp of the lighthouse?"
 
 
 @pytest.fixture(scope="module")
-def modelled(start_server: Callable[..., Server], stand_in_process: StandIn) -> Server:  # noqa: F811
+def modelled(start_server: Callable[..., Server], stand_in_process: StandIn) -> Server:
     return start_server(LLM_BASE_URL=stand_in_process.url, LLM_MODEL="stand-in")
 
 
@@ -48,6 +49,12 @@ def papers(sdk: LlamaCloud) -> Library:
     return make_library(sdk, PAPERS)
 
 
+@pytest.fixture
+def session(sdk: LlamaCloud, papers: Library) -> str:
+    """A session bound to the papers, without a turn."""
+    return sdk.chat.create(index_ids=[papers.index_id]).session_id
+
+
 def frames(response: httpx.Response) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """``(id, event, data)`` of each frame, checked against the wire's layout as they come."""
     lines: list[str] = []
@@ -62,27 +69,28 @@ def frames(response: httpx.Response) -> Iterator[tuple[int, str, dict[str, Any]]
         lines = []
 
 
-def ask(
-    http: httpx.Client, session_id: str, index_ids: list[str], prompt: str = PROMPT, **rest: Any
-):
-    body = {"prompt": PROMPT, "index_ids": index_ids, **rest}
-    with http.stream("POST", f"/chat/{session_id}/messages/stream", json=body) as response:
+def asking(
+    http: httpx.Client, session_id: str, index_ids: Sequence[str] = (), prompt: str = PROMPT, **rest
+) -> AbstractContextManager[httpx.Response]:
+    """The stream of a turn, as it comes."""
+    body = {"prompt": prompt, "index_ids": index_ids, **rest}
+    return http.stream("POST", f"/chat/{session_id}/messages/stream", json=body)
+
+
+def ask(http: httpx.Client, session_id: str, index_ids: Sequence[str] = (), **rest: Any):
+    with asking(http, session_id, index_ids, **rest) as response:
         assert response.status_code == 200, response.read()
         return list(frames(response))
 
 
 def test_a_stream_has_its_headers_its_order_and_ascii_only(
-    sdk: LlamaCloud,
-    http: httpx.Client,
-    papers: Library,
-    stand_in: StandIn,  # noqa: F811
+    http: httpx.Client, stand_in: StandIn, session: str
 ):
-    session = sdk.chat.create(index_ids=[papers.index_id])
     text = "Ada\u2028Keller\x85 🗝️ [1]."
     stand_in.say(text=text, thinking="Hm.")
 
-    body = {"prompt": f"{PROMPT} \u2029 漢字", "index_ids": []}
-    with http.stream("POST", f"/chat/{session.session_id}/messages/stream", json=body) as response:
+    prompt = f"{PROMPT} \u2029 漢字"
+    with asking(http, session, prompt=prompt) as response:
         raw = response.read()
 
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -91,7 +99,7 @@ def test_a_stream_has_its_headers_its_order_and_ascii_only(
     assert raw.isascii()
     events = [(number, event, data) for number, event, data in frames(response)]
     assert [number for number, _, _ in events] == sorted({number for number, _, _ in events})
-    assert events[0][2] == {"type": "user_input", "content": body["prompt"]}
+    assert events[0][2] == {"type": "user_input", "content": prompt}
     for _, event, data in events:
         assert event == ("delta" if data["type"].endswith("_delta") else "message")
     whole = next(data for _, _, data in events if data["type"] == "text")
@@ -101,9 +109,10 @@ def test_a_stream_has_its_headers_its_order_and_ascii_only(
     assert events[-1][2]["usage"]["turns"] == 1
 
 
-def test_a_bound_session_keeps_to_its_indexes(sdk: LlamaCloud, http: httpx.Client, papers: Library):
+def test_a_bound_session_keeps_to_its_indexes(
+    sdk: LlamaCloud, http: httpx.Client, papers: Library, session: str
+):
     other = make_library(sdk, {"other.md": "# Other\n\nNothing of interest.\n"})
-    session = sdk.chat.create(index_ids=[papers.index_id]).session_id
     ask(http, session, [papers.index_id])
 
     refused = http.post(
@@ -127,11 +136,7 @@ def test_a_message_names_one_to_ten_indexes_once(sdk: LlamaCloud, index_ids: lis
 
 
 @pytest.mark.parametrize("prompt", ["", " \n ", "x" * 32_001, "a\0b"])
-def test_a_prompt_that_cannot_be_asked_leaves_no_trace(
-    sdk: LlamaCloud, papers: Library, prompt: str
-):
-    session = sdk.chat.create(index_ids=[papers.index_id]).session_id
-
+def test_a_prompt_that_cannot_be_asked_leaves_no_trace(sdk: LlamaCloud, prompt: str, session: str):
     with pytest.raises(UnprocessableEntityError):
         sdk.chat.stream(session, prompt=prompt, index_ids=[])
 
@@ -154,15 +159,10 @@ def test_a_session_is_bound_to_at_most_ten_known_indexes(
 
 
 def test_a_second_prompt_waits_and_cancel_ends_the_first(
-    sdk: LlamaCloud,
-    http: httpx.Client,
-    papers: Library,
-    stand_in: StandIn,  # noqa: F811
+    sdk: LlamaCloud, http: httpx.Client, stand_in: StandIn, session: str
 ):
-    session = sdk.chat.create(index_ids=[papers.index_id]).session_id
     stand_in.say(tokens=2000, rate=50)
-    body = {"prompt": PROMPT, "index_ids": []}
-    with http.stream("POST", f"/chat/{session}/messages/stream", json=body) as response:
+    with asking(http, session) as response:
         events = frames(response)
         while next(events)[2]["type"] != "text_delta":
             pass
@@ -180,16 +180,11 @@ def test_a_second_prompt_waits_and_cancel_ends_the_first(
 
 
 def test_leaving_the_stream_does_not_end_the_turn_and_it_can_be_resumed(
-    sdk: LlamaCloud,
-    http: httpx.Client,
-    papers: Library,
-    stand_in: StandIn,  # noqa: F811
+    sdk: LlamaCloud, http: httpx.Client, stand_in: StandIn, session: str
 ):
-    session = sdk.chat.create(index_ids=[papers.index_id]).session_id
     stand_in.say(tokens=60, rate=60)
-    body = {"prompt": PROMPT, "index_ids": []}
     seen = []
-    with http.stream("POST", f"/chat/{session}/messages/stream", json=body) as response:
+    with asking(http, session) as response:
         for one in frames(response):
             seen.append(one)
             if one[2]["type"] == "text_delta":
@@ -211,15 +206,11 @@ def test_leaving_the_stream_does_not_end_the_turn_and_it_can_be_resumed(
 
 
 def test_a_model_that_breaks_off_ends_the_turn_with_what_was_written(
-    sdk: LlamaCloud,
-    http: httpx.Client,
-    papers: Library,
-    stand_in: StandIn,  # noqa: F811
+    sdk: LlamaCloud, http: httpx.Client, stand_in: StandIn, session: str
 ):
-    session = sdk.chat.create(index_ids=[papers.index_id]).session_id
     stand_in.say(text="The report says so", fault="cut", after=2)
 
-    events = [data for _, _, data in ask(http, session, [])]
+    events = [data for _, _, data in ask(http, session)]
     summary = sdk.chat.get_summary(session)
 
     assert events[-1]["type"] == "stop"
@@ -237,8 +228,8 @@ def test_an_index_that_is_gone_is_skipped_unless_all_are_required(
     session = sdk.chat.create(index_ids=[doomed.index_id, papers.index_id]).session_id
     sdk.indexes.delete(doomed.index_id)
 
-    lenient = [data for _, _, data in ask(http, session, [])]
-    strict = [data for _, _, data in ask(http, session, [], require_all_indexes=True)]
+    lenient = [data for _, _, data in ask(http, session)]
+    strict = [data for _, _, data in ask(http, session, require_all_indexes=True)]
 
     assert "warning" in [data["type"] for data in lenient]
     assert lenient[-1]["is_error"] is False
@@ -249,21 +240,17 @@ def test_an_index_that_is_gone_is_skipped_unless_all_are_required(
 
 
 def test_a_deleted_session_is_gone_everywhere_and_its_turn_stopped(
-    sdk: LlamaCloud,
-    http: httpx.Client,
-    papers: Library,
-    stand_in: StandIn,  # noqa: F811
+    sdk: LlamaCloud, http: httpx.Client, stand_in: StandIn, session: str
 ):
-    session = sdk.chat.create(index_ids=[papers.index_id]).session_id
     stand_in.say(tokens=2000, rate=50)
-    body = {"prompt": PROMPT, "index_ids": []}
-    with http.stream("POST", f"/chat/{session}/messages/stream", json=body) as response:
+    with asking(http, session) as response:
         next(frames(response))
         sdk.chat.delete(session)
 
     for path in ("", "/summary", "/events"):
         assert http.get(f"/chat/{session}{path}").status_code == 404
-    assert http.post(f"/chat/{session}/messages/stream", json=body).status_code == 404
+    with asking(http, session) as response:
+        assert response.status_code == 404
     assert session not in [one.session_id for one in sdk.chat.list()]
     stand_in.wait_until(open=0)
 

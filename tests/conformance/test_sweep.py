@@ -269,6 +269,7 @@ def rows(server: Server, library: Library, stand_in_process: StandIn) -> Iterato
             api.post(f"{files}/upload", files={"upload_file": (name, b"x")}).json()
             for name in ("taken.md", "free.md")
         ]
+        pending = made("/indexes", source_directory_id=directory)["id"]
         locked = made("/chat", index_ids=[library.index_id])["session_id"]
         message = {"prompt": "How long is this?", "index_ids": []}
         with api.stream("POST", f"/chat/{locked}/messages/stream", json=message) as stream:
@@ -277,14 +278,14 @@ def rows(server: Server, library: Library, stand_in_process: StandIn) -> Iterato
                 "directory": directory,
                 "entry": entries[1]["id"],
                 "file": entries[1]["file_id"],
-                "pending": made("/indexes", source_directory_id=directory)["id"],
+                "pending": pending,
                 "ready": library.index_id,
                 "marks": library.files["marks.pdf"],
                 "locked": locked,
                 "unbound": made("/chat")["session_id"],
             }
         api.delete(f"/chat/{locked}")
-        api.delete(f"/indexes/{made('/indexes', source_directory_id=directory)['id']}")
+        api.delete(f"/indexes/{pending}")
     server.start("worker")
 
 
