@@ -139,7 +139,7 @@ def test_a_session_is_deleted_and_brought_back_on_every_page(
 
 def test_sharing_is_one_choice_and_tells_who_came(page: Page, session: str):
     page.goto(f"/chat/{session}/")
-    page.get_by_role("link", name="Share").click()
+    page.get_by_role("link", name="Share", exact=True).click()
     page.get_by_label("Can read").check()
 
     expect(page.get_by_label("Link", exact=True)).to_have_value(re.compile(f"/chat/{session}/$"))
@@ -150,7 +150,8 @@ def test_sharing_is_one_choice_and_tells_who_came(page: Page, session: str):
     page.keyboard.press("Escape")
 
     expect(page.locator("#sheet")).to_be_hidden()
-    expect(page.get_by_role("link", name="Share")).to_be_visible()
+    expect(page.get_by_role("link", name="Share", exact=True)).to_be_visible()
+    expect(row(page, session)).not_to_contain_text("Shared")
 
 
 def test_a_sync_that_somebody_else_begins_is_seen_on_the_open_page(page: Page, server: Server):
