@@ -273,12 +273,13 @@ def take(browser: Browser, world: World, look: Look, name: str, folder: Path) ->
         storage_state=world.cookies,
     )
     page = context.new_page()
-    page.emulate_media(media=look.media)
     STATES[name](page, world)
+    page.emulate_media(media=look.media)
     page.wait_for_timeout(400)
     path = folder / f"{look.name}-{name}.png"
     page.screenshot(path=path, full_page=look.media == "print")
     world.model.forget()
+    page.emulate_media(media="screen")
     if page.locator('.turn[data-state="running"]').count():
         page.keyboard.press("Escape")
     context.close()
