@@ -17,6 +17,11 @@ ROOMS = [
     "tests/runs/test_turns.py",
     "tests/retrieval/test_sync.py",
     "tests/retrieval/test_worker.py",
+    "tests/api/test_files.py",
+    "tests/api/test_permissions.py",
+    "tests/streams/test_page_rights.py",
+    "tests/web/test_sessions.py",
+    "tests/web/test_turns.py",
 ]
 
 

@@ -11,10 +11,9 @@ from django.test import AsyncClient, Client
 
 from chat import conf, runs
 from chat.actions.sessions import delete_session, share_session
-from chat.actions.turns import cancel_turn, start_turn
+from chat.actions.turns import cancel_turn
 from chat.events.log import log
-from chat.models import Actor, Membership, Session
-from chat.runs.claims import Prompt, queue
+from chat.models import Membership, Session
 from tests.factories import make_index, make_session, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,10 +40,16 @@ def cookies(reader: AbstractUser) -> dict[str, str]:
     return {name: morsel.value for name, morsel in client.cookies.items()}
 
 
-async def open_page(session: Session, cookies: dict[str, str]) -> AsyncIterator[bytes]:
+def browser(cookies: dict[str, str]) -> AsyncClient:
     client = AsyncClient()
     client.cookies.load(cookies)
-    answer = await client.get(f"/chat/{session.pk}/events/", headers={"HX-Request": "true"})
+    return client
+
+
+async def open_page(session: Session, cookies: dict[str, str]) -> AsyncIterator[bytes]:
+    answer = await browser(cookies).get(
+        f"/chat/{session.pk}/events/", headers={"HX-Request": "true"}
+    )
     return aiter(answer.streaming_content)
 
 
@@ -105,7 +110,7 @@ async def test_another_s_sign_out_ends_nothing(
     await anext(frames)
 
     await sync_to_async(deactivate)(await sync_to_async(make_user)(), shared, {})
-    await sync_to_async(queue)(Actor(reader), shared, Prompt("Is anyone there?"))
+    await shared.queued_prompts.acreate(asked_by=reader, prompt="Is anyone there?")
     await log.announce(shared.pk)
 
     async with asyncio.timeout(SOON):
@@ -118,7 +123,7 @@ async def test_rights_that_end_unannounced_are_missed_while_an_answer_is_written
 ):
     settings.LLM_BASE_URL, settings.LLM_MODEL = stand_in.url, "stand-in?tokens=4000&rate=20"
     conf.chat_model.cache_clear()
-    await start_turn(Actor(reader), shared, "Is anyone there?")
+    await browser(cookies).post(f"/chat/{shared.pk}/turns/", {"prompt": "Is anyone there?"})
     frames = await open_page(shared, cookies)
 
     await get_user_model().objects.filter(pk=reader.pk).aupdate(is_active=False)

@@ -22,6 +22,7 @@ from chat.events import sse
 from chat.events.log import log
 from chat.events.types import Stamped, Stop, Text, ToolResult, UserInput
 from chat.models import Actor, Session
+from chat.runs import start_next
 from chat.web.conversation import turns_shown, waiting
 from chat.web.fragments import Fragments, partial
 from chat.web.notes import notes_on
@@ -79,6 +80,7 @@ async def follow(
         if (html := await view.open()) is None:
             yield GONE
             return
+        await start_next(session_id)  # the process that was to do it may have died
         if html:
             yield view.frame(html)
         batches = cast(
@@ -144,6 +146,8 @@ class View:
         html = self.fragments.take(batch)
         self.cost = monotonic() - began
         self.place = Place(self.fragments.seen, self.fragments.tip)
+        if any(isinstance(one.event, Stop) and one.event.is_error for one in batch):
+            await start_next(self.session_id)
         if html and kinds.intersection(SIGNPOSTS):
             html += await self._signs(Stop in kinds)
         return html + beside

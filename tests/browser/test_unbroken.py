@@ -1,0 +1,155 @@
+"""An answer in Chromium that nothing breaks: reloads, tabs, lost lines, a server that dies."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
+
+from tests.browser.line import line_to
+from tests.server import Server
+from tests.stand_in.fixture import StandIn
+
+DONE = '.turn[data-state="done"]'
+RUNNING = '.turn[data-state="running"]'
+PATIENCE = 30_000  # ms; for a busy machine
+TOKENS = 120
+
+
+@pytest.fixture(scope="module")
+def carrel(start_server: Callable[..., Server], stand_in_process: StandIn) -> Server:
+    return start_server(LLM_BASE_URL=stand_in_process.url, LLM_MODEL="stand-in")
+
+
+@pytest.fixture(scope="module")
+def cookies(browser: Browser, carrel: Server) -> StorageState:
+    context = browser.new_context(base_url=carrel.url)
+    page = context.new_page()
+    page.goto("/")
+    page.fill("[name=username]", carrel.username)
+    page.fill("[name=password]", carrel.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#prompt")).to_be_visible()
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def context(browser: Browser, carrel: Server, cookies: StorageState) -> Iterator[BrowserContext]:
+    context = browser.new_context(base_url=carrel.url, storage_state=cookies)
+    context.set_default_timeout(PATIENCE)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    page = context.new_page()
+    page.goto("/")
+    return page
+
+
+def ask(page: Page, question: str = "How do I connect Ollama?") -> None:
+    page.fill("#prompt", question)
+    page.keyboard.press("Enter")
+
+
+def shows_word(page: Page, number: int) -> None:
+    expect(page.locator(".answer").last).to_contain_text(f"t{number:06d}", timeout=PATIENCE)
+
+
+def shows_all(page: Page) -> None:
+    """The whole answer: each word once, in order."""
+    expect(page.locator(DONE)).to_be_visible(timeout=PATIENCE)
+    words = page.locator(".answer").last.inner_text().split()
+    assert words == [f"t{number:06d}" for number in range(TOKENS)]
+
+
+def test_ten_reloads_in_mid_answer_lose_nothing(page: Page, stand_in: StandIn):
+    stand_in.say(tokens=TOKENS, rate=20)
+
+    ask(page)
+    expect(page).to_have_url(re.compile(r"/chat/ses-\w+/$"))
+    for _ in range(10):
+        page.reload()
+        expect(page.locator(".turn")).to_have_count(1)
+
+    expect(page.locator(RUNNING)).to_be_visible()
+    shows_all(page)
+
+
+def test_a_network_that_goes_and_comes_back_loses_nothing(
+    page: Page, carrel: Server, stand_in: StandIn
+):
+    stand_in.say(tokens=TOKENS, rate=20)
+    with line_to(carrel.port) as line:
+        page.goto(line.url)
+
+        ask(page)
+        shows_word(page, 10)
+        line.cut()
+        page.wait_for_timeout(1500)
+        stood_at = page.locator(".answer").inner_text()
+        line.mend()
+
+        assert f"t{TOKENS - 1:06d}" not in stood_at
+        shows_all(page)
+
+
+def test_a_slow_line_that_drops_shows_every_word(
+    context: BrowserContext, page: Page, carrel: Server, stand_in: StandIn
+):
+    stand_in.say(tokens=TOKENS, rate=20)
+    tab = context.new_cdp_session(page)
+    tab.send("Network.enable")
+    slow = {"latency": 200, "downloadThroughput": 20_000, "uploadThroughput": 20_000}
+    with line_to(carrel.port) as line:
+        page.goto(line.url)
+        tab.send("Network.emulateNetworkConditions", {"offline": False, **slow})
+
+        ask(page)
+        for number in (5, 20, 40, 60):
+            shows_word(page, number)
+            line.drop()
+
+        shows_all(page)
+
+
+def test_the_other_tab_stops_it(context: BrowserContext, page: Page, stand_in: StandIn):
+    stand_in.say(tokens=2000, rate=20)
+
+    ask(page)
+    shows_word(page, 3)
+    other = context.new_page()
+    other.goto(page.url)
+    shows_word(other, 3)
+    other.get_by_role("button", name="Stop").click()
+
+    for one in (page, other):
+        expect(one.locator(RUNNING)).to_have_count(0)
+        shows_word(one, 3)
+        expect(one.get_by_role("button", name="Send")).to_be_visible()
+    stand_in.wait_until(open=0)
+    assert page.locator(".answer").inner_text() == other.locator(".answer").inner_text()
+
+
+def test_a_server_that_dies_in_mid_answer_leaves_what_was_written_and_goes_on(
+    page: Page, carrel: Server, stand_in: StandIn
+):
+    stand_in.say({"tokens": 2000, "rate": 20}, {"tokens": TOKENS, "again": True})
+
+    ask(page)
+    shows_word(page, 10)
+    carrel.kill("web")
+    carrel.start("web")
+
+    expect(page.locator('.turn[data-state="failed"]')).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".turn .notice--error")).to_contain_text("interrupted")
+    shows_word(page, 5)
+    watched = page.locator(".answer").inner_text()
+    ask(page, "And now?")
+    shows_all(page)
+    page.reload()
+    assert page.locator(".answer").first.inner_text() == watched
+    shows_all(page)
