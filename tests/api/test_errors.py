@@ -9,8 +9,9 @@ from tests.stand_in.fixture import closed_url
 from .conftest import Caller
 
 
-def test_unknown_routes_answer_in_json(api: Caller):
-    response = api.get("/nothing/here/")
+@pytest.mark.parametrize("path", ["/nothing/here/", "/%0A", "/beta/attachments/%0A", "/a%0A"])
+def test_unknown_routes_answer_in_json(api: Caller, path: str):
+    response = api.get(path)
 
     assert (response.status_code, response.json()) == (404, {"detail": "Not found."})
 
