@@ -51,5 +51,5 @@ api.add_router("/v1/chat", sessions.router)
 urlpatterns = [
     path("v1/content/<str:token>", content, name="api-content"),
     path("", api.urls),
-    re_path(r"(?s)^(?P<path>.*)\Z", errors.no_such_route),  # line ends and all
+    re_path(r"^(?P<path>[\s\S]*)\Z", errors.no_such_route),  # line ends and all
 ]
