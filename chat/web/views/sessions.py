@@ -27,6 +27,7 @@ from chat.web.conversation import conversation, empty_conversation
 from chat.web.export import as_json, as_markdown
 from chat.web.people import actor_of, note_visit, signed_in
 from chat.web.picker import suggestions as suggested
+from chat.web.rail import with_signs
 
 VISITS_SHOWN = 50
 MAIN = "main#main"  # the part of the page htmx asks for when the rail is already there
@@ -178,7 +179,8 @@ def answer_with_row(request: HttpRequest, session: Session) -> HttpResponse:
     """After a change: the session's row and title anew, or its page without script."""
     if not request.htmx:
         return redirect("session", session.pk)
-    return render(request, "chat/_changed.html", {"session": session})
+    again = with_signs(Session.objects.filter(pk=session.pk), actor_of(request)).get()
+    return render(request, "chat/_changed.html", {"session": again})
 
 
 def _whole_rail(request: HttpRequest, session: Session) -> HttpResponse:
