@@ -21,7 +21,7 @@ from chat.models.threads import in_thread
 from .bell import bell
 from .leases import settle_dead, stamped_rows
 from .types import Event as AnyEvent
-from .types import Stamped, Stop, TextDelta, ThinkingDelta
+from .types import Stamped, Stop, Text, TextDelta, ThinkingDelta
 from .writer import Ending, Writer
 
 GATHER_FOR = 0.025  # seconds: after the first delta of a part, at most one event in this time
@@ -105,12 +105,19 @@ class TurnLog:
         self._seq = first.seq
         self._gathered: TextDelta | ThinkingDelta | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._held: Stamped | None = None  # a text that is not shown yet
         self._saving: asyncio.Future[set[int]] | None = None  # the batch of the last event
 
     def append(self, event: AnyEvent) -> None:
-        """Stamp, show and save an event."""
+        """Stamp, show and save an event; a part's whole is shown with what comes next, or as soon
+        as it is saved: one that a killed process took with it would be followed by another."""
         self._release()
-        self._show(self._save(event))
+        stamped = self._save(event)
+        if isinstance(event, Text) and self._saving:
+            self._held = stamped
+            self._saving.add_done_callback(lambda _: self._show_held())
+        else:
+            self._show(stamped)
 
     def gather(self, delta: TextDelta | ThinkingDelta) -> None:
         """Append a delta, joined with others that come within ``GATHER_FOR`` seconds of it."""
@@ -148,6 +155,8 @@ class TurnLog:
         """Position of the first event after ``seq``; None if that lies before this memory."""
         if seq < self.events[0].seq - 1:
             return None
+        if self._held is not None and seq >= self._held.seq:  # they have read its row
+            self._show_held()
         return bisect_right(self.events, seq, key=lambda stamped: stamped.seq)
 
     def _stamp(self, event: AnyEvent) -> Stamped:
@@ -168,7 +177,13 @@ class TurnLog:
         if not saved.cancelled() and self.turn in saved.result():
             self.lost = True
 
+    def _show_held(self) -> None:
+        if self._held is not None and not self.lost:
+            held, self._held = self._held, None
+            self._show(held)
+
     def _show(self, stamped: Stamped) -> None:
+        self._show_held()
         self.events.append(stamped)
         self._log.waiters.wake(self.session_id)
 
