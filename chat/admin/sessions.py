@@ -102,8 +102,11 @@ class SessionAdmin(AsksForReason, HasButtons, DeletesByAction):
     inlines: ClassVar = [BoundIndexInline, TurnInline]
     actions: ClassVar = ["stop", "make_private", "archive"]
     buttons = actions
-    given: ClassVar = ["title", "sharing", "pinned_at", "archived_at"]
-    kept: ClassVar = ["id", "owner", "project", "is_bound", "created_at", "last_used_at", "usage"]
+    given: ClassVar = ["title", "sharing"]
+    kept: ClassVar = [
+        *("id", "owner", "project", "is_bound", "usage"),
+        *("created_at", "last_used_at", "pinned_at", "archived_at", "deleted_at"),
+    ]
     readonly_fields: ClassVar = [*kept, "timeline"]
     fieldsets: ClassVar = [
         (None, {"fields": given}),
@@ -212,7 +215,7 @@ class SessionAdmin(AsksForReason, HasButtons, DeletesByAction):
 
         self._do(request, sessions, close, _("Made private"))
 
-    @admin.action(description=gettext_lazy("Archive"), permissions=["change"])
+    @admin.action(description=gettext_lazy("Put into the archive"), permissions=["change"])
     def archive(self, request: HttpRequest, sessions: QuerySet[Session]) -> None:
         self._do(request, sessions, archive_session, _("Archived"))
 
