@@ -179,7 +179,7 @@ def answer_with_row(request: HttpRequest, session: Session) -> HttpResponse:
     """After a change: the session's row and title anew, or its page without script."""
     if not request.htmx:
         return redirect("session", session.pk)
-    again = with_signs(Session.objects.filter(pk=session.pk), actor_of(request)).get()
+    again = with_signs(Session.objects.live(), actor_of(request)).get(pk=session.pk)
     return render(request, "chat/_changed.html", {"session": again})
 
 
