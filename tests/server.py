@@ -19,6 +19,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 ELSEWHERE = {"DATABASE_URL", "EMBEDDING_BASE_URL"}  # what an installation is made with
+NOT_OURS = {"DATABASE_URL", "DATABASE_POOL"}  # set for the tests' own process
 PATIENCE = 60.0  # seconds; for a busy machine, a server is up in three
 
 
@@ -35,7 +36,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {
-            **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
+            **{name: value for name, value in os.environ.items() if name not in NOT_OURS},
             "DJANGO_SETTINGS_MODULE": "chatsite.settings",
             "CARREL_DATA_DIR": str(data),
             "HOST": "127.0.0.1",

@@ -25,6 +25,7 @@ class Bell:
         self._listening: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self.reaches_others = False  # True while the layer is being heard
+        self._is_broken = False  # the last ring failed, and it was said
 
     def on(self, kind: str, listener: Callable[[list[Any]], None]) -> None:
         """Call this, on the event loop, for every message of a kind."""
@@ -53,8 +54,11 @@ class Bell:
             return
         try:
             await layer.group_send(GROUP, {"type": f"carrel.{kind}", "ids": ids})
-        except Exception:
-            logger.warning("the bell did not ring kind=%s", kind, exc_info=True)
+            self._is_broken = False
+        except Exception as exc:
+            if not self._is_broken:  # once, not for every event until it is mended
+                logger.warning("the bell does not ring; others poll meanwhile error=%s", exc)
+            self._is_broken = True
 
     async def _listen(self) -> None:
         while (layer := _layer()) is not None:

@@ -14,6 +14,7 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -188,7 +189,8 @@ class Chaos:
         await asyncio.wait(going, timeout=PATIENCE)
         for task in going:
             task.cancel()
-        self.library_is_whole = await asyncio.wait_for(librarian.is_content(), PATIENCE)
+        with suppress(TimeoutError):
+            self.library_is_whole = await asyncio.wait_for(librarian.is_content(), PATIENCE)
         await api.client.aclose()
 
     def fell_something(self) -> None:

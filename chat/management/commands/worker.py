@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import close_old_connections, connection
+from django.db import OperationalError, close_old_connections, connection
 from django_tasks_db.management.commands import db_worker
 
 from chat.events.leases import process_name, settle_lapsed
@@ -19,6 +19,7 @@ from chat.tasks import queue_due_syncs, queue_purge, recover
 logger = logging.getLogger(__name__)
 
 POLL = 0.5  # seconds between looks into an empty queue
+AWAY = 1.0  # ... and between tries to find a database that is away
 ROUNDS = 20.0  # seconds between looks for work that is due, or that nobody does
 
 
@@ -53,7 +54,20 @@ class Command(BaseCommand):
 
 
 class Worker(db_worker.Worker):
-    """Told to stop, it hands the sync at work back to the queue instead of finishing it."""
+    """Told to stop, it hands the sync at work back to the queue instead of finishing it. A
+    database that is restarted does not end it."""
+
+    def run(self) -> None:
+        while True:
+            try:
+                return super().run()
+            except OperationalError as exc:
+                if self.batch:
+                    raise
+                logger.warning("the database is away; trying again error=%s", exc)
+                close_old_connections()
+                if stopping.wait(AWAY):
+                    return
 
     def shutdown(self, signum: int, frame: FrameType | None) -> None:
         stopping.set()
