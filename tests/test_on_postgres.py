@@ -42,7 +42,9 @@ def test_the_rooms_work_there(postgres: Postgres, tmp_path: Path):
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
 
 
-def test_an_installation_reads_finds_and_answers(postgres: Postgres, tmp_path: Path):
+def test_an_installation_reads_finds_and_answers_and_outlives_a_restart_of_it(
+    postgres: Postgres, tmp_path: Path
+):
     with (
         Server(tmp_path, DATABASE_URL=postgres.new_database()) as server,
         server.api() as api,
@@ -61,6 +63,7 @@ def test_an_installation_reads_finds_and_answers(postgres: Postgres, tmp_path: P
         assert events[0]["content"] == prompt["prompt"]
         assert "Ada Novak" in events[-2]["content"] and events[-2]["citations"]
         assert not events[-1]["is_error"]
+        postgres.restart()
         [filed] = api.get(f"/beta/directories/{directory}/files").json()["items"]
         api.delete(f"/beta/directories/{directory}/files/{filed['id']}").raise_for_status()
         api.post(f"/indexes/{index}/sync", json={}).raise_for_status()
