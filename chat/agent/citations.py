@@ -1,6 +1,7 @@
 """From ``[n]`` in an answer to the place in a document that it points at."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -30,10 +31,15 @@ class Shown:
     index_id: str
     file_id: str
     file_name: str
-    page: int | None
+    page: int | None  # that it begins on
     start_char: int
     end_char: int
     text: str
+    page_starts: Sequence[int] = ()  # of the document, where the span goes over a page's end
+
+    def page_at(self, offset: int) -> int | None:
+        """The page on which a place in the span lies; its first one where no more is known."""
+        return bisect_right(self.page_starts, offset) or self.page
 
 
 def resolve(answer: str, shown: Mapping[int, Shown]) -> tuple[dict[str, Any], ...]:
@@ -157,7 +163,7 @@ def _citation(shown: Shown, claim: Claim) -> dict[str, Any]:
         "index_id": shown.index_id,
         "file_id": shown.file_id,
         "file_name": shown.file_name,
-        "page": shown.page,
+        "page": shown.page_at(start),
         "start_char": start,
         "end_char": end,
         "check": check,

@@ -9,6 +9,7 @@ from channels.db import database_sync_to_async
 
 from chat.errors import CarrelError, Invalid, NotFound
 from chat.models import Document
+from chat.models.threads import in_thread
 from chat.providers.base import Call, Excerpt, ToolSpec
 from chat.retrieval import reading
 from chat.retrieval.base import Passage, Query
@@ -125,9 +126,10 @@ class Toolbox:
             self._require(index_id)
         chosen = tuple(index_ids) or tuple(self.index_names)
         passages = await search(Query(query, chosen, top_k=max(1, min(top_k, 30))))
+        page_starts = await _page_starts(passages)
         results, excerpts = [], []
         for passage in passages:
-            number = self._number_passage(passage)
+            number = self._number_passage(passage, page_starts.get(passage.document_id, ()))
             place = {"number": number, "index_id": passage.index_id, "heading": passage.heading}
             results.append({**place, **passage_json(passage, passage.text[:CONTENT_CHARS])})
             excerpts.append(_excerpt(number, passage))
@@ -175,35 +177,35 @@ class Toolbox:
             raise NotFound(f"There is no file {file_id} in that index; use find to list files.")
         return document
 
-    def _number_passage(self, passage: Passage) -> int:
+    def _number_passage(self, passage: Passage, page_starts: Sequence[int]) -> int:
         return self._number(
-            passage.index_id,
-            passage.file_id,
-            passage.file_name,
-            passage.page_start,
-            passage.start_char,
-            passage.end_char,
-            passage.text,
+            index_id=passage.index_id,
+            file_id=passage.file_id,
+            file_name=passage.file_name,
+            page=passage.page_start,
+            start_char=passage.start_char,
+            end_char=passage.end_char,
+            text=passage.text,
+            page_starts=page_starts,
         )
 
     def _number_span(self, document: Document, start: int, end: int, text: str) -> int:
-        page = document.page_at(start)
-        file_id = document.directory_file_id
-        return self._number(document.index_id, file_id, document.name, page, start, end, text)
+        return self._number(
+            index_id=document.index_id,
+            file_id=document.directory_file_id,
+            file_name=document.name,
+            page=document.page_at(start),
+            start_char=start,
+            end_char=end,
+            text=text,
+            page_starts=document.page_starts,
+        )
 
-    def _number(
-        self,
-        index_id: str,
-        file_id: str,
-        file_name: str,
-        page: int | None,
-        start: int,
-        end: int,
-        text: str,
-    ) -> int:
-        """The number of a span: the one it has, else the next."""
-        number = self._numbers.setdefault((file_id, start, end), len(self._numbers) + 1)
-        self.shown[number] = Shown(number, index_id, file_id, file_name, page, start, end, text)
+    def _number(self, **span: Any) -> int:
+        """The number of a span, given as ``Shown`` has it: the one it has, else the next."""
+        known = span["file_id"], span["start_char"], span["end_char"]
+        number = self._numbers.setdefault(known, len(self._numbers) + 1)
+        self.shown[number] = Shown(number, **span)
         return number
 
 
@@ -241,6 +243,14 @@ def _named(document: Document) -> dict[str, str]:
     }
 
 
+def _read_page_starts(passages: Sequence[Passage]) -> dict[int, list[int]]:
+    """By document, where its pages start; of those with a passage that goes over a page's end."""
+    wanted = {one.document_id for one in passages if one.page_start != one.page_end}
+    documents = Document.objects.filter(pk__in=wanted) if wanted else Document.objects.none()
+    return dict(documents.values_list("pk", "page_starts"))
+
+
+_page_starts = in_thread(_read_page_starts)
 _find = database_sync_to_async(
     lambda index_id, part: reading.find([index_id], file_name_contains=part), thread_sensitive=False
 )

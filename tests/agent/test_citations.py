@@ -49,6 +49,18 @@ def test_a_quote_points_at_its_own_sentences_and_anything_else_at_the_passage(an
     assert PASSAGE[citation["start_char"] - 10 : citation["end_char"] - 10] == span
 
 
+def test_a_quote_is_on_the_page_it_stands_on_not_where_its_passage_begins():
+    passage = Shown(
+        1, "idx-1", "dfl-1", "handbook.pdf", 3, 210, 210 + len(PASSAGE), PASSAGE, (0, 90, 200, 229)
+    )
+
+    one, other, whole = resolve(
+        "The lamp is green [1]. The desk is oak [1]. Penguins read on [1].", {1: passage}
+    )
+
+    assert (one["page"], other["page"], whole["page"]) == (3, 4, 3)
+
+
 def test_steps_quoted_together_are_marked_together():
     steps = "Making tea:\n\n1. Boil water.\n2. Pour it.\n3. Wait.\n\nEnjoy."
 
