@@ -16,7 +16,7 @@ from chat.models import File, Project
 from .content import LIFETIME, LONGEST, SignedURL, sign
 from .idempotency import idempotent
 from .pagination import Page, Paging, paginate
-from .routing import NO_CONTENT, ProjectRouter, Request, find
+from .routing import NO_CONTENT, ProjectRouter, Request, find, find_all
 
 router = ProjectRouter(tags=["Files"])
 
@@ -90,7 +90,7 @@ def matching(request: Request, wanted: FileList | FileFilter) -> QuerySet[File]:
     """Files that pass the filters. Raises ``NotFound`` for an id that is not the caller's."""
     rows = File.objects.visible_to(request.auth).filter(project=request.project)
     if wanted.file_ids is not None:
-        rows = rows.filter(pk__in=[find(rows, file_id).pk for file_id in wanted.file_ids])
+        rows = find_all(rows, wanted.file_ids)
     if wanted.file_name:
         rows = rows.filter(name=wanted.file_name)
     if wanted.external_file_id:

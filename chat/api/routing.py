@@ -1,6 +1,6 @@
 """How an operation gets at its project and its rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import wraps
 from typing import Annotated, Any, TypeVar
@@ -82,7 +82,7 @@ def in_project(view: Callable) -> Callable:
     @wraps(view)
     async def waiting(request: Request, scope: Scope, **values: Any) -> Any:
         own = own_project(request.auth, scope)
-        request.project = own or await in_thread(project_of)(request.auth, scope)
+        request.project = own or await _project_of(request.auth, scope)
         return await view(request, **values)
 
     scoped = waiting if iscoroutinefunction(view) else direct
@@ -99,6 +99,9 @@ def project_of(actor: Actor, scope: Scope) -> Project:
     return project
 
 
+_project_of = in_thread(project_of)
+
+
 def own_project(actor: Actor, scope: Scope) -> Project | None:
     """The key's own, which was read with it, if the request names no other."""
     if scope.organization_id not in (None, ORGANIZATION_ID):
@@ -109,7 +112,7 @@ def own_project(actor: Actor, scope: Scope) -> Project | None:
 
 def find(rows: QuerySet[Row], pk: object) -> Row:
     """The row, or ``NotFound``: worded alike for an id that is unknown, foreign or nonsense."""
-    missing = NotFound(f"No such {rows.model._meta.verbose_name}.")
+    missing = no_such(rows)
     if "\0" in str(pk):
         raise missing
     try:
@@ -118,9 +121,26 @@ def find(rows: QuerySet[Row], pk: object) -> Row:
         raise missing from exc
 
 
+def find_all(rows: QuerySet[Row], pks: Collection[str]) -> QuerySet[Row]:
+    """Those rows alone, in one query; ``NotFound`` as from ``find`` if one of them is missing."""
+    missing = no_such(rows)
+    try:
+        wanted = {rows.model._meta.pk.to_python(pk) for pk in pks}  # one may be spelt in many ways
+    except ValidationError as exc:
+        raise missing from exc
+    found = rows.filter(pk__in=wanted)
+    if found.count() < len(wanted):
+        raise missing
+    return found
+
+
 def find_editable(rows: QuerySet[Row], editable: QuerySet[Row], pk: object) -> Row:
     """As ``find``; raises ``Forbidden`` for a row that may be read but not changed."""
     with suppress(NotFound):
         return find(editable, pk)
     find(rows, pk)
     raise Forbidden(f"You may see this {rows.model._meta.verbose_name}, but not change it.")
+
+
+def no_such(rows: QuerySet) -> NotFound:
+    return NotFound(f"No such {rows.model._meta.verbose_name}.")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -160,6 +161,28 @@ def test_a_query_filters_and_orders_downwards(api: Caller):
     assert rest["next_page_token"] is None
     assert [file["name"] for file in exact["items"]] == ["b"]
     assert wrong.status_code == 422
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_a_query_by_ids_costs_the_same_however_many(
+    api: Caller, count: int, django_assert_max_num_queries
+):
+    directory = make_directory()
+    ids = [str(make_file(directory, f"{number}").file_id) for number in range(count)]
+
+    with django_assert_max_num_queries(6):
+        found = api.post("/beta/files/query", {"filter": {"file_ids": [*ids, ids[0].upper()]}})
+
+    assert {file["id"] for file in found.json()["items"]} == set(ids)
+
+
+def test_a_query_by_ids_is_refused_when_one_of_them_is_nothing(api: Caller):
+    mine = str(make_file(make_directory(), "a.txt").file_id)
+
+    for other in ["nonsense", "0\0", str(uuid4())]:
+        refused = api.post("/beta/files/query", {"filter": {"file_ids": [mine, other]}})
+
+        assert refused.status_code in {404, 422}, other
 
 
 def test_a_walk_neither_repeats_nor_misses_while_files_come_and_go(api: Caller):
