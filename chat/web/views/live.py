@@ -30,6 +30,9 @@ async def while_signed_in(
     request: HttpRequest, frames: AsyncIterator[bytes]
 ) -> AsyncIterator[bytes]:
     async for frame in frames:
-        if not await in_thread(is_still_signed_in)(request):
+        if not await _is_still_signed_in(request):
             return
         yield frame
+
+
+_is_still_signed_in = in_thread(is_still_signed_in)
