@@ -9,13 +9,27 @@ customElements.define("news-line", class extends HTMLElement {
     else this.line = new Worker(worker);
     this.line.onmessage = ({ data }) => this.hear(data);
     this.join();
-    addEventListener("pageshow", () => this.join());
-    addEventListener("pagehide", () => this.line.postMessage({}));
-    document.addEventListener("visibilitychange", () => this.soon());
+    this.heard = new AbortController();
+    const { signal } = this.heard;
+    addEventListener("pageshow", () => this.join(), { signal });
+    addEventListener("pagehide", () => this.leave(), { signal });
+    document.addEventListener("visibilitychange", () => this.soon(), { signal });
+  }
+
+  // Going back in history puts another in its place: this one must not ask as well.
+  disconnectedCallback() {
+    this.heard.abort();
+    clearTimeout(this.timer);
+    this.leave();
+    this.line.terminate?.(); // a worker of its own; a shared one cannot be ended from here
   }
 
   join() {
     this.line.postMessage({ url: new URL(this.dataset.live, location).href });
+  }
+
+  leave() {
+    this.line.postMessage({});
   }
 
   hear({ kind, id, moved }) {

@@ -1,7 +1,10 @@
 // Citations: a card while they are pointed at, the source beside the answer when they are opened.
 const LINK = "a.citation, a.source";
-const card = document.getElementById("card");
 let shown = null;
+
+function card() { // going back in history puts another in its place
+  return document.getElementById("card");
+}
 
 function passageOf(link) {
   const turn = link.closest(".turn");
@@ -13,17 +16,18 @@ function showCard(link, event) {
   const passage = passageOf(link);
   if (!passage || shown === link) return;
   shown = link;
-  card.replaceChildren(...[...passage.children].map((child) => child.cloneNode(true)));
-  card.showPopover();
+  const box = card();
+  box.replaceChildren(...[...passage.children].map((child) => child.cloneNode(true)));
+  box.showPopover();
   const place = link.getClientRects()[0];
-  const size = card.getBoundingClientRect();
+  const size = box.getBoundingClientRect();
   const above = place.top - size.height - 8;
-  card.style.left = `${Math.max(16, Math.min(place.left, innerWidth - size.width - 16))}px`;
-  card.style.top = `${above > 8 ? above : place.bottom + 8}px`;
+  box.style.left = `${Math.max(16, Math.min(place.left, innerWidth - size.width - 16))}px`;
+  box.style.top = `${above > 8 ? above : place.bottom + 8}px`;
 }
 
 function hideCard() {
-  if (shown) card.hidePopover();
+  if (shown) card().hidePopover();
   shown = null;
 }
 
@@ -38,24 +42,30 @@ document.addEventListener("scroll", hideCard, { capture: true, passive: true });
 
 customElements.define("source-pane", class extends HTMLElement {
   connectedCallback() {
-    document.addEventListener("click", this.opened = (event) => {
+    this.heard = new AbortController();
+    const { signal } = this.heard;
+    document.addEventListener("click", (event) => {
       const link = event.target.closest(LINK);
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
       event.preventDefault();
       this.open(link);
-    });
-    document.addEventListener("keydown", this.escaped = (event) => {
+    }, { signal });
+    document.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented || !this.firstElementChild) return;
       if (document.querySelector("dialog:modal")) return; // it lies above the pane
       event.preventDefault();
       this.close();
-    }, true);
+    }, { signal, capture: true });
     document.addEventListener("htmx:after:swap", ({ detail }) => {
       if (detail.ctx.target === this) this.toPassage();
-    });
+    }, { signal });
     this.addEventListener("click", (event) => {
       if (event.target.closest("[data-close]")) this.close();
-    });
+    }, { signal });
+  }
+
+  disconnectedCallback() {
+    this.heard.abort();
   }
 
   async open(link) {

@@ -101,6 +101,22 @@ def test_a_pdf_opens_at_the_page_cited_with_the_passage_boxed(answered: Page):
     expect(answered.locator("#pane mark.cited, #pane .cited").first).to_contain_text("clock")
 
 
+def test_going_back_leaves_the_card_and_the_pane_at_work(answered: Page):
+    requests: list[str] = []
+    answered.get_by_role("link", name="New chat").first.click()
+    expect(answered.locator(".answer")).to_have_count(0)
+    answered.go_back()
+    citation = answered.locator(".answer a.citation").first
+    answered.on("request", lambda request: requests.append(request.url))
+
+    citation.hover()
+    expect(answered.locator("#card")).to_contain_text("Thursday")
+    citation.click()
+    expect(answered.locator("#pane")).to_contain_text("Page 2 of 2")
+
+    assert len([url for url in requests if "/sources/" in url]) == 1
+
+
 def test_what_was_only_found_is_under_a_tab_of_its_own(answered: Page):
     answered.locator(".answer a.citation").first.click()
     tabs = answered.get_by_label("Passages of this answer")
