@@ -2,59 +2,74 @@
 
     python -m bench.streams [--only NAME ...] [--full]
 
-A model endpoint that is never the limit (``streams_endpoint``) is read directly, through Carrel's
-web process, and, where ``CARREL_BENCH_LITELLM`` names a ``litellm`` program, through its proxy; by
-the same client, in the same run. Every token is stamped, and every stream is compared with what
-was sent. With uvicorn importable (or in the folder ``CARREL_BENCH_UVICORN``), Carrel runs under it
-as well. CPU is the process's own, from /proc, log and persistence included.
+A model endpoint that is never the limit (``streams_endpoint``) is read directly and through
+Carrel's web process; where ``CARREL_BENCH_LITELLM`` names a ``litellm`` program, through its proxy,
+and where ``CARREL_BENCH_CHAINLIT`` names a ``chainlit`` program, through an app of it; by the same
+client, in the same run. Every token is stamped, and every stream is compared with what was sent.
+With uvicorn importable (or in the folder ``CARREL_BENCH_UVICORN``), Carrel runs under it as well.
+CPU is the process's own, from /proc, log and persistence included.
 """
 
 import argparse
 import asyncio
-import json
 import os
-import re
-import signal
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from bench import streams_client as client
-from bench.streams_client import Stream, Target
-from bench.streams_endpoint import expected
-from tests.server import ROOT, Server, free_port
+from bench.proc import cpu_seconds, rss
+from bench.streams_client import Stream, check, gaps
+from bench.streams_processes import processes
+from bench.streams_relays import Carrel, Direct, Relay, chainlit, litellm, started, sync_sample
+from tests.server import ROOT, Server
 
-PROMPT = "How do I connect Ollama? tokens={tokens} rate={rate}"
-TICK = os.sysconf("SC_CLK_TCK")
-KEY = "sk-carrel-bench"
+ONE_PROCESS = ("first-text", "paced", "crowd", "followers")
 
 
 def main() -> None:
     options = parsed()
-    with tempfile.TemporaryDirectory(prefix="carrel-bench-") as data, ExitStack() as stack:
-        endpoint = stack.enter_context(started(sys.executable, "-m", "bench.streams_endpoint"))
-        direct = Direct("endpoint read directly", endpoint)
-        relays: list[Direct | Carrel] = [direct]
-        prepared = Server(Path(data) / "carrel", LLM_BASE_URL=endpoint, LLM_MODEL="bench")
-        sync_sample(prepared)
-        carrel = Carrel("Carrel (daphne)", prepared)
-        relays.append(carrel)
-        stack.callback(prepared.stop)
-        prepared.start("web")
-        if proxy := os.environ.get("CARREL_BENCH_LITELLM"):
-            url, pid = stack.enter_context(litellm(proxy, endpoint, Path(data)))
-            relays.append(Direct("LiteLLM proxy", url, pid))
-        else:
-            print("LiteLLM is left out: CARREL_BENCH_LITELLM names no program.\n")
+    with (
+        tempfile.TemporaryDirectory(prefix="carrel-bench-") as folder,
+        started(sys.executable, "-m", "bench.streams_endpoint") as endpoint,
+    ):
+        data = Path(folder)
+        if not set(ONE_PROCESS).isdisjoint(options.only):
+            in_one_process(endpoint, data, options)
+        if "processes" in options.only:
+            processes(endpoint, data, options)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parts = (*ONE_PROCESS, "processes")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--rounds", type=int, default=60, help="streams, one after another")
+    parser.add_argument("--streams", type=int, default=200, help="at once, at 50 tokens a second")
+    parser.add_argument("--tokens", type=int, default=500, help="a stream, at 50 a second")
+    parser.add_argument("--crowd", type=int, default=500, help="streams at 10 tokens a second")
+    parser.add_argument("--followers", type=int, default=1000, help="of one turn")
+    parser.add_argument("--processes", type=int, default=4, help="over PostgreSQL and Redis")
+    parser.add_argument("--turns", type=int, default=200, help="a process, at 10 tokens a second")
+    parser.add_argument("--seconds", type=int, default=60, help="of what is 10 tokens a second")
+    parser.add_argument("--full", action="store_const", dest="seconds", const=300, help="300 s")
+    return parser.parse_args()
+
+
+def in_one_process(endpoint: str, data: Path, options: argparse.Namespace) -> None:
+    with ExitStack() as stack:
+        carrel = stack.enter_context(web_process(endpoint, data))
+        relays: list[Relay] = [Direct("endpoint read directly", endpoint), carrel]
+        for variable, relay in {"LITELLM": litellm, "CHAINLIT": chainlit}.items():
+            if program := os.environ.get(f"CARREL_BENCH_{variable}"):
+                relays.append(stack.enter_context(relay(program, endpoint, data)))
+            else:
+                print(f"{relay.__name__} is left out: CARREL_BENCH_{variable} names no program.\n")
         if "first-text" in options.only:
             first_text(relays, options)
         if "paced" in options.only:
@@ -66,47 +81,43 @@ def main() -> None:
             asyncio.run(followers(carrel, options))
 
 
-def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parts = ("first-text", "paced", "crowd", "followers")
-    parser.add_argument("--only", nargs="+", choices=parts, default=parts)
-    parser.add_argument("--rounds", type=int, default=60, help="sequential streams")
-    parser.add_argument("--streams", type=int, default=200, help="at 50 tokens a second")
-    parser.add_argument("--tokens", type=int, default=500, help="a stream, at 50 a second")
-    parser.add_argument("--crowd", type=int, default=500, help="streams at 10 tokens a second")
-    parser.add_argument("--followers", type=int, default=1000, help="of one turn")
-    parser.add_argument("--full", action="store_true", help="the crowd for five minutes, not one")
-    return parser.parse_args()
+@contextmanager
+def web_process(endpoint: str, data: Path) -> Iterator[Carrel]:
+    """One, over SQLite and the sample library."""
+    server = Server(data / "carrel", LLM_BASE_URL=endpoint, LLM_MODEL="bench")
+    try:
+        sync_sample(server)
+        server.start("web")
+        yield Carrel("Carrel (daphne)", server)
+    finally:
+        server.stop()
 
 
-# What is measured ---------------------------------------------------------------------------------
-
-
-def first_text(relays: Sequence["Direct | Carrel"], options: argparse.Namespace) -> None:
+def first_text(relays: Sequence[Relay], options: argparse.Namespace) -> None:
     """Time to the first word, one after another and many at once, relays taking turns."""
     print(f"Time to first text, ms: p50 of {options.rounds} one after another; then at once")
-    for at_once in (1, 50, options.streams):
-        streams: dict[str, list[Stream]] = {relay.name: [] for relay in relays}
-        count = options.rounds if at_once == 1 else at_once
+    for at_once in sorted({1, min(50, options.streams), options.streams}):
+        streams: dict[str, list[Stream]] = {}
         for relay in relays:  # the first is for what is made on first use
             asyncio.run(client.ask_each(relay.targets(3, tokens=5, rate=50)))
+        tokens = 5 if at_once == 1 else 20
         for relay in relays:
             if at_once == 1:
-                targets = relay.targets(count, tokens=5, rate=100)
+                targets = relay.targets(options.rounds, tokens, rate=100)
                 streams[relay.name] = asyncio.run(client.ask_each(targets))
             else:
-                targets = relay.targets(count, tokens=20, rate=10)
-                streams[relay.name] = asyncio.run(client.ask_all(targets, over=0))
+                targets = relay.targets(at_once, tokens, rate=10)
+                streams[relay.name] = asyncio.run(client.ask_all(targets, over=0)).streams
         floor = median(s.first_text for s in streams[relays[0].name])
         for relay in relays:
-            report_first_text(relay, streams[relay.name], at_once, floor)
+            faults = check(streams[relay.name], tokens)
+            report_first_text(relay, streams[relay.name], at_once, floor, faults)
     print()
 
 
 def report_first_text(
-    relay: "Direct | Carrel", streams: Sequence[Stream], at_once: int, floor: float
+    relay: Relay, streams: Sequence[Stream], at_once: int, floor: float, faults: str
 ) -> None:
-    faults = check(streams, None)
     first = median(s.first_text for s in streams)
     retrieval = median(s.retrieval for s in streams)
     line = f"  {at_once:4} at once  {relay.name:24} {first * 1e3:8.1f}"
@@ -118,29 +129,30 @@ def report_first_text(
     print(f"{line}   {faults}")
 
 
-def paced(relays: Sequence["Direct | Carrel"], options: argparse.Namespace) -> None:
+def paced(relays: Sequence[Relay], options: argparse.Namespace) -> None:
     print(f"{options.streams} streams of {options.tokens} tokens at 50 a second, begun over 2 s")
     for relay in relays:
         report_paced(relay, options)
     print()
 
 
-def report_paced(relay: "Direct | Carrel", options: argparse.Namespace) -> None:
+def report_paced(relay: Relay, options: argparse.Namespace) -> None:
     asyncio.run(client.ask_each(relay.targets(3, tokens=5, rate=50)))
-    turn = cpu_of(relay, relay.targets(options.streams, tokens=1, rate=50), over=2)[1]
+    targets = relay.targets(options.streams, tokens=1, rate=50)
+    turn = asyncio.run(client.ask_all(targets, over=2)).cpu
     targets = relay.targets(options.streams, options.tokens, rate=50)
-    streams, cpu, seconds = cpu_of(relay, targets, over=2)
-    faults = check(streams, expected(options.tokens))
+    run = asyncio.run(client.ask_all(targets, over=2))
+    faults = check(run.streams, options.tokens)
     tokens = options.streams * options.tokens
     line = (
-        f"  {relay.name:24} {tokens / seconds:7,.0f} tokens/s of {tokens / ideal(options):,.0f}"
-        f"   first text p50 {median(s.first_text for s in streams) * 1e3:7.1f} ms   {faults}"
+        f"  {relay.name:24} {tokens / run.seconds:7,.0f} tokens/s of {tokens / ideal(options):,.0f}"
+        f"   first text p50 {median(s.first_text for s in run.streams) * 1e3:7.1f} ms   {faults}"
     )
     if relay.pid:
         line += (
-            f"   CPU {cpu / tokens * 1e6:.0f} µs a token, {(cpu - turn) / tokens * 1e6:.0f} without"
-            f" what a turn costs by itself ({turn / options.streams * 1e3:.1f} ms)"
-            f"   RSS {rss(relay.pid):.0f} MB"
+            f"   CPU {run.cpu / tokens * 1e6:.0f} µs a token,"
+            f" {(run.cpu - turn) / tokens * 1e6:.0f} without what a turn costs by itself"
+            f" ({turn / options.streams * 1e3:.1f} ms)   RSS {rss(relay.pid):.0f} MB"
         )
     print(line)
 
@@ -150,7 +162,7 @@ def ideal(options: argparse.Namespace) -> float:
     return 2 + options.tokens / 50
 
 
-def under_uvicorn(carrel: "Carrel", options: argparse.Namespace) -> None:
+def under_uvicorn(carrel: Carrel, options: argparse.Namespace) -> None:
     path = os.environ.get("CARREL_BENCH_UVICORN", "")
     environment = carrel.server.environment | ({"PYTHONPATH": path} if path else {})
     seen = subprocess.run(
@@ -162,8 +174,8 @@ def under_uvicorn(carrel: "Carrel", options: argparse.Namespace) -> None:
     carrel.server.stop("web")
     command = [sys.executable, "-m", "uvicorn", "chatsite.asgi:application", "--no-access-log"]
     command += ["--port", str(carrel.server.port), "--lifespan", "off", "--log-level", "warning"]
-    log = open(carrel.server.data / "uvicorn.log", "ab")  # noqa: SIM115
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+    with open(carrel.server.data / "uvicorn.log", "ab") as log:
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
     carrel.server.processes["web"] = process
     carrel.server.wait_until_up()
     carrel.name = "Carrel (uvicorn)"
@@ -174,26 +186,23 @@ def under_uvicorn(carrel: "Carrel", options: argparse.Namespace) -> None:
     print()
 
 
-def crowd(carrel: "Carrel", options: argparse.Namespace) -> None:
-    seconds = 300 if options.full else 60
-    tokens = 10 * seconds
-    print(f"{options.crowd} streams of 10 tokens a second for {seconds} s")
+def crowd(carrel: Carrel, options: argparse.Namespace) -> None:
+    tokens = 10 * options.seconds
+    print(f"{options.crowd} streams of 10 tokens a second for {options.seconds} s")
     asyncio.run(client.ask_each(carrel.targets(3, tokens=5, rate=50)))
     memory = rss(carrel.pid)
     rows = carrel.rows()
     targets = carrel.targets(options.crowd, tokens, rate=10)
-    streams, cpu, _ = cpu_of(carrel, targets, over=10)
-    faults = check(streams, expected(tokens))
-    gaps = sorted(gap for stream in streams for gap in stream.gaps)
+    run = asyncio.run(client.ask_all(targets, over=10))
     print(
-        f"  gaps p50 {gaps[len(gaps) // 2] * 1e3:.0f}, p99 {gaps[len(gaps) * 99 // 100] * 1e3:.0f},"
-        f" longest {gaps[-1] * 1e3:.0f} ms   {faults}\n"
-        f"  CPU {cpu / (options.crowd * tokens) * 1e6:.0f} µs a token   RSS {memory:.0f} MB before,"
-        f" {rss(carrel.pid):.0f} after   rows a turn {(carrel.rows() - rows) / options.crowd:.0f}\n"
+        f"  {check(run.streams, tokens)}   {gaps(run.streams)}\n"
+        f"  CPU {run.cpu / (options.crowd * tokens) * 1e6:.0f} µs a token"
+        f"   RSS {memory:.0f} MB before, {rss(carrel.pid):.0f} after"
+        f"   rows a turn {(carrel.rows() - rows) / options.crowd:.0f}\n"
     )
 
 
-async def followers(carrel: "Carrel", options: argparse.Namespace) -> None:
+async def followers(carrel: Carrel, options: argparse.Namespace) -> None:
     """One turn, read by many who joined before and during it."""
     tokens = 200
     (target,) = carrel.targets(1, tokens, rate=20)
@@ -209,7 +218,7 @@ async def followers(carrel: "Carrel", options: argparse.Namespace) -> None:
                 await asyncio.sleep(0.1)
         streams = await asyncio.gather(asking, *following)
     cpu = cpu_seconds(carrel.pid) - before
-    faults = check(streams, expected(tokens))
+    faults = check(streams, tokens)
     late = sorted(stream.asked_at + stream.arrivals[-1] for stream in streams)
     print(
         f"  {faults}   last word {late[len(late) // 2] - late[0]:.2f} s (p50), "
@@ -223,146 +232,8 @@ async def follow(http: Any, url: str, headers: dict[str, str]) -> Stream:
     return await client.read(http.get(url, headers=headers), client.read_carrel)
 
 
-def check(streams: Sequence[Stream], text: str | None) -> str:
-    """A word on what went wrong with the streams; fails on one that did not end well."""
-    broken = [stream for stream in streams if stream.error or not stream.ended]
-    if text is not None:
-        altered = [s for s in streams if s.text != text and s not in broken]
-    else:
-        altered = [s for s in streams if s.text != expected(s.text.count("t")) and s not in broken]
-    if not broken and not altered:
-        return "every word once, in order"
-    said = f": {broken[0].error or 'not ended'}" if broken else ""
-    return f"{len(broken)} BROKEN OFF{said}, {len(altered)} ALTERED"
-
-
-def cpu_of(
-    relay: "Direct | Carrel", targets: Sequence[Target], over: float
-) -> tuple[list[Stream], float, float]:
-    """The streams, and the seconds of CPU and of the clock that they took."""
-    before, began = cpu_seconds(relay.pid), time.monotonic()
-    streams = asyncio.run(client.ask_all(targets, over))
-    seconds = time.monotonic() - began
-    return streams, cpu_seconds(relay.pid) - before, seconds
-
-
-def cpu_seconds(pid: int) -> float:
-    if not pid:
-        return 0.0
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def rss(pid: int) -> float:
-    """Megabytes."""
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
-
-
-def median(values: Iterator[float]) -> float:
+def median(values: Iterable[float]) -> float:
     return statistics.median(values)
-
-
-# What is asked ------------------------------------------------------------------------------------
-
-
-class Direct:
-    """An OpenAI-compatible endpoint."""
-
-    def __init__(self, name: str, url: str, pid: int = 0):
-        self.name, self.url, self.pid = name, url, pid
-
-    def targets(self, count: int, tokens: int, rate: float) -> list[Target]:
-        prompt = PROMPT.format(tokens=tokens, rate=rate)
-        body = {
-            "model": "bench",
-            "messages": [{"role": "user", "content": prompt}],
-            "stream": True,
-        }
-        headers = {"Authorization": f"Bearer {KEY}"}
-        return [Target(self.name, f"{self.url}/chat/completions", headers, body)] * count
-
-
-class Carrel:
-    """A web process, asked over its API; each prompt in a session of its own, over the sample."""
-
-    def __init__(self, name: str, server: Server):
-        self.name, self.server = name, server
-
-    @property
-    def pid(self) -> int:
-        return self.server.processes["web"].pid
-
-    def targets(self, count: int, tokens: int, rate: float) -> list[Target]:
-        prompt = PROMPT.format(tokens=tokens, rate=rate)
-        body = {"index_ids": [], "prompt": prompt}
-        headers = {"Authorization": f"Bearer {self.server.api_key}"}
-        with self.server.api() as api:
-            index = api.get("/indexes").json()["items"][0]["id"]
-            made = [api.post("/chat", json={"index_ids": [index]}) for _ in range(count)]
-        urls = [f"{made_one.json()['session_id']}/messages/stream" for made_one in made]
-        base = f"{self.server.url}/api/v1/chat"
-        return [Target(self.name, f"{base}/{url}", headers, body, kind="carrel") for url in urls]
-
-    def rows(self) -> int:
-        with sqlite3.connect(self.server.data / "carrel.sqlite3") as database:
-            return database.execute("SELECT COUNT(*) FROM chat_event").fetchone()[0]
-
-
-def sync_sample(server: Server) -> None:
-    """Let a worker make the sample library searchable, and end it."""
-    server.start()
-    with server.api() as api:
-        while api.get("/indexes").json()["items"][0]["metadata"]["status"] != "ready":
-            time.sleep(0.5)
-    server.stop()
-
-
-@contextmanager
-def started(*command: str) -> Iterator[str]:
-    """A program that prints its address; ended afterwards."""
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(10)
-        process.stdout.close()
-
-
-@contextmanager
-def litellm(program: str, endpoint: str, data: Path) -> Iterator[tuple[str, int]]:
-    """LiteLLM's proxy in front of the endpoint, without a database: its address and process."""
-    port = free_port()
-    config = data / "litellm.yaml"
-    parameters = {"model": "openai/bench", "api_base": endpoint, "api_key": "none"}
-    settings = {
-        "model_list": [{"model_name": "bench", "litellm_params": parameters}],
-        "general_settings": {"master_key": KEY},
-    }
-    config.write_text(json.dumps(settings))  # JSON is YAML
-    log = open(data / "litellm.log", "wb")  # noqa: SIM115
-    command = [program, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_alive(f"{url}/health/liveliness", process)
-        yield f"{url}/v1", process.pid
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def wait_until_alive(url: str, process: subprocess.Popen) -> None:
-    for _ in range(600):
-        assert process.poll() is None, "LiteLLM ended by itself"
-        try:
-            if httpx.get(url, timeout=2, trust_env=False).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    raise RuntimeError("LiteLLM did not start")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,16 @@ import asyncio
 import itertools
 import json
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import aiohttp
+
+from bench.proc import cpu_seconds
+from bench.streams_endpoint import expected
 
 
 @dataclass(slots=True)
@@ -20,7 +25,7 @@ class Target:
     headers: dict[str, str]
     body: dict[str, Any]
     pid: int = 0  # of the process whose CPU time counts
-    kind: str = "openai"  # or carrel
+    kind: str = "openai"  # or carrel, or chainlit
 
 
 @dataclass(slots=True)
@@ -44,6 +49,32 @@ class Stream:
     @property
     def gaps(self) -> list[float]:
         return [after - before for before, after in itertools.pairwise(self.arrivals)]
+
+
+@dataclass(slots=True)
+class Run:
+    """Streams that went on together; the seconds they took, and the CPU of what answered them."""
+
+    streams: list[Stream]
+    seconds: float
+    cpu: float
+
+
+def check(streams: Sequence[Stream], tokens: int) -> str:
+    """A word on what went wrong with streams of so many tokens each."""
+    broken = [stream for stream in streams if stream.error or not stream.ended]
+    whole = sum(stream.text == expected(tokens) for stream in streams)
+    if not broken and whole == len(streams):
+        return "every word once, in order"
+    said = f": {broken[0].error or 'not ended'}" if broken else ""
+    return f"{len(broken)} BROKEN OFF{said}, {len(streams) - whole} NOT AS SENT"
+
+
+def gaps(streams: Sequence[Stream]) -> str:
+    """How long a reader waited between two words."""
+    waits = sorted(wait for stream in streams for wait in stream.gaps)
+    middle, late = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
+    return f"gaps p50 {middle * 1e3:.0f}, p99 {late * 1e3:.0f}, longest {waits[-1] * 1e3:.0f} ms"
 
 
 def read_openai(stream: Stream, data: bytes, now: float) -> None:
@@ -74,9 +105,19 @@ READERS: dict[str, Callable[[Stream, bytes, float], None]] = {
 }
 
 
-async def ask(client: aiohttp.ClientSession, target: Target) -> Stream:
-    """One stream, read to its end."""
-    posting = client.post(target.url, json=target.body, headers=target.headers)
+Ask = Callable[[], Awaitable[Stream]]
+
+
+async def ready(http: aiohttp.ClientSession, target: Target) -> Ask:
+    """What asks it. A page has its socket open before a person writes, so that is done here."""
+    if target.kind == "chainlit":
+        return partial(ask_chainlit, await chainlit_socket(http, target.url), target)
+    return partial(ask, http, target)
+
+
+async def ask(http: aiohttp.ClientSession, target: Target) -> Stream:
+    """One stream over HTTP, read to its end."""
+    posting = http.post(target.url, json=target.body, headers=target.headers)
     return await read(posting, READERS[target.kind])
 
 
@@ -101,24 +142,81 @@ async def read(request: Any, reader: Callable[[Stream, bytes, float], None]) -> 
     return stream
 
 
-async def ask_all(targets: Sequence[Target], over: float) -> list[Stream]:
+# Chainlit's page talks in events of socket.io, over a websocket framed by engine.io: the first
+# digit of a message is engine.io's (2 ping, 3 pong, 4 message), the second socket.io's (0 connect,
+# 2 event).
+
+
+async def chainlit_socket(http: aiohttp.ClientSession, url: str) -> aiohttp.ClientWebSocketResponse:
+    """A new session, greeted as the page does."""
+    socket = await http.ws_connect(url, max_msg_size=0)
+    about = {"sessionId": str(uuid.uuid4()), "clientType": "webapp"}
+    await socket.send_str("40" + json.dumps(about))
+    while not (message := await socket.receive_str()).startswith("40"):
+        assert message.startswith("0"), message
+    await emit(socket, "connection_successful")
+    while (await next_event(socket))[0] != "clear_call_fn":
+        pass
+    return socket
+
+
+async def ask_chainlit(socket: aiohttp.ClientWebSocketResponse, target: Target) -> Stream:
+    """One stream over a socket, read to the message that ends it, which repeats it as a whole."""
+    message = {"id": str(uuid.uuid4()), "createdAt": None, "type": "user_message", **target.body}
+    stream = Stream(time.monotonic())
+    try:
+        await emit(socket, "client_message", {"message": message, "fileReferences": None})
+        while not stream.ended:
+            name, data = await next_event(socket)
+            read_chainlit(stream, name, data, time.monotonic() - stream.asked_at)
+    except (aiohttp.ClientError, TypeError, TimeoutError) as exc:  # TypeError: not text but an end
+        stream.error = repr(exc)
+    return stream
+
+
+def read_chainlit(stream: Stream, name: str, data: dict[str, Any], now: float) -> None:
+    if name == "stream_token":
+        stream.take(data["token"], now)
+    elif name == "stream_start":
+        stream.take(data["output"], now)
+    elif name == "new_message" and data["type"] == "assistant_message":
+        stream.ended = True
+        if data["isError"] or data["output"] != stream.text:
+            stream.error = f"it ended in: {data['output'][:200]}"
+
+
+async def emit(socket: aiohttp.ClientWebSocketResponse, name: str, *data: Any) -> None:
+    await socket.send_str("42" + json.dumps([name, *data]))
+
+
+async def next_event(socket: aiohttp.ClientWebSocketResponse) -> tuple[str, Any]:
+    """Its name and what it carries; pings before it are answered."""
+    while (message := await socket.receive_str()) == "2":
+        await socket.send_str("3")
+    assert message.startswith("42"), message
+    name, *data = json.loads(message[2:])
+    return name, data[0] if data else None
+
+
+async def ask_all(targets: Sequence[Target], over: float) -> Run:
     """Ask them all, begun evenly over so many seconds."""
 
-    async def later(client: aiohttp.ClientSession, number: int, target: Target) -> Stream:
+    async def later(number: int, asking: Ask) -> Stream:
         await asyncio.sleep(over * number / len(targets))
-        return await ask(client, target)
+        return await asking()
 
-    async with opened() as client:
-        waiting: list[Awaitable[Stream]] = [
-            later(client, number, target) for number, target in enumerate(targets)
-        ]
-        return await asyncio.gather(*waiting)
+    pids = {target.pid for target in targets} - {0}
+    async with opened() as http:
+        asks = [await ready(http, target) for target in targets]
+        cpu, began = sum(map(cpu_seconds, pids)), time.monotonic()
+        streams = await asyncio.gather(*itertools.starmap(later, enumerate(asks)))
+        return Run(streams, time.monotonic() - began, sum(map(cpu_seconds, pids)) - cpu)
 
 
 async def ask_each(targets: Sequence[Target]) -> list[Stream]:
-    """Ask one after another, over one connection."""
-    async with opened() as client:
-        return [await ask(client, target) for target in targets]
+    """Ask one after another; what speaks HTTP, over one connection."""
+    async with opened() as http:
+        return [await (await ready(http, target))() for target in targets]
 
 
 def opened() -> aiohttp.ClientSession:
