@@ -12,11 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import nh3
-from django.utils.html import conditional_escape, escape, format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
@@ -24,14 +21,11 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.tasklists import tasklists_plugin
 from mdit_py_plugins.texmath import texmath_plugin
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
-from pygments.util import ClassNotFound
 
 from . import formulas
-from .formulas import formula, without_open_formula
-from .sources import Mention, Source
+from .formulas import without_open_formula
+from .renderer import Renderer
+from .sources import Source
 
 MARKER = re.compile(r"\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\]")
 HALF_MARKER = re.compile(r"\[[\d,; ]*$")
@@ -42,7 +36,6 @@ LINKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 INLINE_SIGNS = re.compile(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|`+")
 CITED = "\u2e28\u2e29"  # rare brackets, around what is cited while a document is rendered
 NO_PROSE = re.compile(r"^(?: {4}|\t| {0,3}(?:[#>|+*-]|```|~~~|\d+[.)] |\[))", re.MULTILINE)
-LONGEST_HIGHLIGHT = 50_000  # characters of code; colouring more would hold up the page
 
 ATTRIBUTES = {
     "*": {"class", "id"},
@@ -55,21 +48,9 @@ ATTRIBUTES = {
 }
 TAGS = {
     *("a", "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote"),
-    *(
-        "em",
-        "strong",
-        "s",
-        "mark",
-        "code",
-        "pre",
-        "span",
-        "div",
-        "section",
-        "sup",
-        "input",
-        "figure",
-    ),
-    *("table", "thead", "tbody", "tr", "th", "td", "copy-button", "figcaption"),
+    *("em", "strong", "s", "mark", "code", "pre", "span", "div", "section", "sup"),
+    *("input", "figure", "figcaption", "copy-button"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
     *formulas.TAGS,
 }
 
@@ -270,116 +251,3 @@ def _mark_lines(tokens: Sequence[Token], first: int, last: int) -> None:
             if not marked:
                 shown.attrSet("id", "passage")
                 marked = True
-
-
-class Renderer(RendererHTML):
-    """HTML for the tokens that need more than their tag."""
-
-    def citation(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        source: Source = tokens[idx].meta["source"]
-        mention: Mention = tokens[idx].meta["mention"]
-        before = tokens[idx - 1] if idx else None
-        again = (
-            before is not None
-            and before.type == "citation"
-            and before.meta["source"].file_id == source.file_id
-        )
-        return format_html(
-            '{}<a class="citation" href="{}" data-number="{}" data-check="{}" title="{}">{}</a>',
-            "\u2009" if before is not None and before.type == "citation" else "",
-            mention.url,
-            source.number,
-            mention.check,
-            " · ".join(filter(None, [source.full_name, _verdict(mention.check)])),
-            source.place if again else source.label,
-        )
-
-    def link_host(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return format_html(' <span class="link-host">{}</span>', tokens[idx].content)
-
-    def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        href = str(tokens[idx].attrGet("href") or "")
-        if urlsplit(href).scheme not in {"http", "https", "mailto"}:
-            return "<span>"  # an address within this site: not for a document to give
-        return format_html(
-            '<a href="{}" target="_blank" rel="noopener noreferrer nofollow" title="{}">',
-            href,
-            href,
-        )
-
-    def link_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        opener = next(t for t in reversed(tokens[:idx]) if t.type == "link_open")
-        scheme = urlsplit(str(opener.attrGet("href") or "")).scheme
-        return "</a>" if scheme in {"http", "https", "mailto"} else "</span>"
-
-    def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """A picture is never fetched: where it lies would learn who reads this."""
-        address = str(tokens[idx].attrGet("src") or "")
-        words = tokens[idx].content or address
-        if urlsplit(address).scheme not in {"http", "https"}:
-            return conditional_escape(words)
-        return format_html(
-            '<a href="{}" target="_blank" rel="noopener noreferrer nofollow">{}</a>', address, words
-        )
-
-    def math_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return formula(tokens[idx].content)
-
-    def math_inline_double(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return formula(tokens[idx].content, is_block=True)
-
-    def math_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        drawn = formula(tokens[idx].content, is_block=True)
-        return format_html('<div class="formula" tabindex="0">{}</div>\n', drawn)
-
-    def math_block_eqno(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        token = tokens[idx]
-        drawn, number = formula(token.content, is_block=True), token.info
-        return format_html(
-            '<div class="formula" tabindex="0">{} <span>({})</span></div>\n', drawn, number
-        )
-
-    def table_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return '<div class="scrolls" tabindex="0"><table>'
-
-    def table_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return "</table></div>\n"
-
-    def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        token = tokens[idx]
-        language = (token.info.split() or [""])[0][:30]
-        code = _coloured(token.content, language) if env.get("whole") else escape(token.content)
-        return format_html(
-            '<figure class="code {}"{}><figcaption>{}<copy-button></copy-button></figcaption>'
-            '<pre tabindex="0"><code>{}</code></pre></figure>',
-            token.attrGet("class") or "",
-            mark_safe(' id="passage"' if token.attrGet("id") else ""),  # noqa: S308 - a constant
-            language,
-            code,
-        )
-
-    def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return self.fence(tokens, idx, options, env)
-
-
-def _verdict(check: str) -> str:
-    """What comparing an answer's words with those it cites has shown."""
-    match check:
-        case "exact":
-            return _("word for word")
-        case "near":
-            return _("in other words")
-        case "none":
-            return _("not worded like this there: look for yourself")
-    return ""
-
-
-def _coloured(code: str, language: str) -> SafeString:
-    try:
-        lexer = get_lexer_by_name(language, stripnl=False)
-    except ClassNotFound:
-        return escape(code)
-    if len(code) > LONGEST_HIGHLIGHT:
-        return escape(code)
-    formatter = HtmlFormatter(nowrap=True, classprefix="hl-")
-    return mark_safe(highlight(code, lexer, formatter))  # noqa: S308 - escaped by pygments
