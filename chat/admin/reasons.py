@@ -57,13 +57,14 @@ class AsksForReason(admin.ModelAdmin):
             **self.admin_site.each_context(request),
             "title": _("Why do you read this session?"),
             "session": session,
+            "shortest": SHORTEST,
             "is_too_short": "reason" in request.POST,
             "opts": self.opts,
         }
         return TemplateResponse(request, "admin/reason.html", context, status=403)
 
 
-def keep(request: HttpRequest, session: Session, words: str, flag: int = READ) -> None:
+def keep(request: HttpRequest, session: Session, words: str, flag: int) -> None:
     """Write down what was done with a session, where its history shows it."""
     LogEntry.objects.create(
         user_id=request.user.pk,

@@ -5,10 +5,10 @@ from django.contrib import admin
 from django.contrib.admin.models import CHANGE
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -24,6 +24,7 @@ from .events import summary
 from .reasons import AsksForReason, keep
 
 TIMELINE = 500  # events shown on a session's page
+EXPORTS = ("json", "md")  # endings of a file's name
 
 
 class BoundIndexInline(FirstRows):
@@ -83,6 +84,7 @@ class WithUsage(ChangeList):
 
 @admin.register(Session)
 class SessionAdmin(AsksForReason, HasButtons, DeletesByAction):
+    change_form_template = "admin/chat/session/with_downloads.html"
     delete_action = delete_session
     list_display: ClassVar = [
         "__str__",
@@ -133,22 +135,10 @@ class SessionAdmin(AsksForReason, HasButtons, DeletesByAction):
         export = path("<str:session_id>/export.<str:kind>", view, name="chat_session_export")
         return [export, *super().get_urls()]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        downloads = [
-            (reverse("admin:chat_session_export", args=[object_id, kind]), words)
-            for kind, words in [("json", _("Export as JSON")), ("md", _("Export as Markdown"))]
-        ]
-        context = {**(extra_context or {}), "downloads": downloads}
-        return super().change_view(request, object_id, form_url, context)
-
     def export(self, request: HttpRequest, session_id: str, kind: str) -> HttpResponse:
         """The session as a file: every event as JSON, or as it reads now as Markdown."""
+        if kind not in EXPORTS:
+            raise Http404
         session = get_object_or_404(Session.objects.select_related("owner"), pk=session_id)
         if page := self.reason_page(request, session):
             return page
@@ -197,9 +187,9 @@ class SessionAdmin(AsksForReason, HasButtons, DeletesByAction):
         events = session.events.exclude(type__in=Event.DELTAS).order_by("seq")
         rows = [
             {"event": event, "what": summary(event), "after": after}
-            for event, after in _with_waits(events[:TIMELINE])
+            for event, after in _with_waits(events[: TIMELINE + 1])
         ]
-        context = {"rows": rows, "limit": TIMELINE, "is_cut": len(rows) == TIMELINE}
+        context = {"rows": rows[:TIMELINE], "limit": TIMELINE, "is_cut": len(rows) > TIMELINE}
         return render_to_string("admin/chat/session/timeline.html", context)
 
     # Actions --------------------------------------------------------------------------------------
