@@ -344,6 +344,24 @@ def test_a_session_is_exported_whole_or_as_it_reads(client, answered):
     assert LogEntry.objects.filter(change_message__startswith="Exported it").count() == 2
 
 
+def test_a_session_is_exported_in_no_other_form(client, answered):
+    client.post(page_of(answered), {"reason": WHY})
+
+    for kind in ("pdf", "m\nd"):
+        page = client.get(reverse("admin:chat_session_export", args=[answered.pk, kind]))
+        assert page.status_code == 404
+
+
+def test_the_list_of_keys_says_which_open_nothing_any_more(client):
+    key, _secret = make_key()
+    address = reverse("admin:chat_apikey_changelist")
+    assert "icon-yes" in client.get(address).content.decode()
+
+    Membership.objects.filter(user=key.user).delete()
+
+    assert "icon-no" in client.get(address).content.decode()
+
+
 def test_the_buttons_of_a_session_do_what_they_say_and_leave_a_trace(client, answered):
     Session.objects.update(sharing=Session.Sharing.QUERY)
 

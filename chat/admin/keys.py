@@ -2,9 +2,8 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
 from chat.models import APIKey, CreateOnce
 
@@ -40,6 +39,10 @@ class APIKeyAdmin(admin.ModelAdmin):
     date_hierarchy = "created_at"
     actions: ClassVar = ["revoke"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
+        live = APIKey.objects.live().filter(pk=OuterRef("pk"))
+        return super().get_queryset(request).annotate(is_live=Exists(live))
+
     def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> list[str]:
         asked = ["name", "user", "project", "expires_at"]
         return [*asked, "revoked_at", *self.kept] if obj else asked
@@ -59,15 +62,13 @@ class APIKeyAdmin(admin.ModelAdmin):
 
     @admin.display(boolean=True)
     def opens(self, key: APIKey) -> bool:
-        expired = key.expires_at is not None and key.expires_at <= timezone.now()
-        return key.revoked_at is None and not expired and key.user.is_active
+        return key.is_live
 
     @admin.action(description="Revoke selected keys", permissions=["change"])
     def revoke(self, request: HttpRequest, keys: QuerySet[APIKey]) -> None:
         revoked = keys.filter(revoked_at=None)
-        for key in revoked:  # one by one: each tells the streams that it keeps open
-            key.revoked_at = timezone.now()
-            key.save(update_fields=["revoked_at"])
+        for key in revoked:
+            key.revoke()
         messages.success(request, f"Revoked: {len(revoked)}. They open nothing from now on.")
 
 

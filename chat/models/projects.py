@@ -131,6 +131,11 @@ class APIKey(models.Model):
         )
         return key, secret
 
+    def revoke(self) -> None:
+        """It opens nothing from now on. Saved by itself: that tells the streams it keeps open."""
+        self.revoked_at = timezone.now()
+        self.save(update_fields=["revoked_at"])
+
 
 def digest(secret: str) -> str:
     """SHA-256 in hex. The secret has 256 random bits, so a slow hash would guard nothing."""

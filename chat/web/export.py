@@ -45,8 +45,8 @@ def as_json(session: Session) -> str:
     return _dump(facts)
 
 
-async def archive(actor: Actor) -> AsyncIterator[bytes]:
-    """A zip of everything the actor's, piece by piece: one session is held in memory at a time."""
+async def as_zip(actor: Actor) -> AsyncIterator[bytes]:
+    """All that is the actor's, piece by piece: one session is held in memory at a time."""
     pipe = _Pipe()
     with ZipFile(pipe, "w", ZIP_DEFLATED) as files:
         for pk in await _begin(files, actor):
@@ -92,7 +92,7 @@ def _begin(files: ZipFile, actor: Actor) -> list[str]:
 @database_sync_to_async
 def _add(files: ZipFile, actor: Actor, pk: str) -> None:
     session = Session.objects.owned_by(actor).filter(pk=pk).first()
-    if session is None:  # deleted since the archive was begun
+    if session is None:  # deleted since the zip was begun
         return
     title = slugify(session.title)[:LIMIT_OF_NAME]
     name = f"sessions/{session.created_at:%Y-%m-%d} {title} {session.pk}"

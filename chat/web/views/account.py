@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from chat.models import APIKey, Preferences
-from chat.web.export import archive
+from chat.web.export import as_zip
 from chat.web.forms import Appearance, NewKey, Password, Profile
 from chat.web.people import aactor_of, actor_of, signed_in
 
@@ -85,8 +85,7 @@ def new_key(request: HttpRequest) -> HttpResponse:
 def revoke_key(request: HttpRequest, pk: int) -> HttpResponse:
     mine = APIKey.objects.filter(user=actor_of(request).person, revoked_at=None)
     key = get_object_or_404(mine, pk=pk)
-    key.revoked_at = timezone.now()
-    key.save(update_fields=["revoked_at"])
+    key.revoke()
     messages.success(request, _("“%(name)s” opens nothing any more.") % {"name": key.name})
     return redirect("account")
 
@@ -94,8 +93,8 @@ def revoke_key(request: HttpRequest, pk: int) -> HttpResponse:
 @signed_in
 @require_GET
 async def data(request: HttpRequest) -> StreamingHttpResponse:
-    """All sessions of the person, as they read and as programs read them, in one archive."""
-    files = archive(await aactor_of(request))
+    """All sessions of the person, as they read and as programs read them, in one file."""
+    files = as_zip(await aactor_of(request))
     response = StreamingHttpResponse(files, content_type="application/zip")
     response["Content-Disposition"] = 'attachment; filename="carrel.zip"'
     return response
