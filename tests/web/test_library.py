@@ -107,6 +107,18 @@ def test_a_script_is_told_in_a_sentence_why_a_file_is_refused(client, editor, in
     assert "big.md" not in client.get(reverse("index", args=[index.pk])).content.decode()
 
 
+def test_a_refusal_is_said_in_the_readers_language(client, editor, index, settings):
+    settings.MAX_UPLOAD_MB = 0
+
+    answer = client.post(
+        reverse("upload", args=[index.pk]),
+        {"path": "big.md", "files": SimpleUploadedFile("big.md", b"big")},
+        headers={"Accept-Language": "de"},
+    )
+
+    assert answer.content.decode().startswith("Diese Datei ist größer")
+
+
 def names_in(client, index, **query: str) -> list[str]:
     page = client.get(reverse("index", args=[index.pk]), query).context["page"]
     return [file.display_name for file in page]

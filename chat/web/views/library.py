@@ -1,5 +1,6 @@
 """Indexes and the files in them."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +37,7 @@ from chat.retrieval.search import search
 from chat.web.document import shown
 from chat.web.files import table, time_left
 from chat.web.people import aactor_of, actor_of, signed_in
+from chat.web.said import said
 
 LONGEST_PATH = 500  # characters
 CHUNKS_AT_ONCE = 50
@@ -85,21 +87,18 @@ def upload(request: HttpRequest, index_id: str) -> HttpResponse:
     with a status, and the reason alone.
     """
     actor, row = _editable(request, index_id)
-    path = _path(request.POST.get("path", ""))
-    refused: list[CarrelError] = []
+    files = request.FILES.getlist("files")
+    if path := _path(request.POST.get("path", "")):
+        return _take_one(actor, row, path, files)
     taken = 0
-    for file in request.FILES.getlist("files"):
+    for file in files:
         try:
-            _file_or_replace(actor, row.directory, path or file.name or "upload", file)
+            _file_or_replace(actor, row.directory, file.name or "upload", file)
             taken += 1
         except CarrelError as error:
-            refused.append(error)
-            messages.error(request, f"{file.name}: {error.message}") if not path else None
+            messages.error(request, f"{file.name}: {said(error.message)}")
     if taken:
         request_sync_soon(row)
-    if path:
-        return _told(refused, taken)
-    if taken:
         words = ngettext("%(n)d file was added.", "%(n)d files were added.", taken)
         messages.success(request, words % {"n": taken})
     return redirect("index", row.pk)
@@ -255,11 +254,17 @@ def _path(text: str) -> str:
     return "/".join(parts)[-LONGEST_PATH:]
 
 
-def _told(refused: list[CarrelError], taken: int) -> HttpResponse:
-    if refused:
-        words, status = refused[0].message, refused[0].status
-        return HttpResponse(words, status=status, content_type="text/plain; charset=utf-8")
-    return HttpResponse(status=201 if taken else 400)
+def _take_one(actor: Actor, row: Index, path: str, files: Sequence[UploadedFile]) -> HttpResponse:
+    """201, or the status of what is wrong with the file and the reason in words."""
+    if not files:
+        return HttpResponse(status=400)
+    try:
+        _file_or_replace(actor, row.directory, path, files[0])
+    except CarrelError as error:
+        plain = "text/plain; charset=utf-8"
+        return HttpResponse(said(error.message), status=error.status, content_type=plain)
+    request_sync_soon(row)
+    return HttpResponse(status=201)
 
 
 def _file_or_replace(actor: Actor, directory: Directory, name: str, upload: UploadedFile) -> None:
