@@ -62,16 +62,14 @@ class Source:
 
 def sources_of(exchange: Exchange, session_id: str) -> dict[int, Source]:
     """Sources by number: those cited once the turn is over, before that all it has found."""
-    passages = {one["number"]: one for use in exchange.tool_uses for one in use.passages}
+    passages, beside = _passages(exchange), (session_id, exchange.seq)
     if not exchange.stop:
-        return {number: _source([one], session_id, exchange) for number, one in passages.items()}
+        return {number: _source([one], *beside) for number, one in passages.items()}
     cited: dict[int, list[Mapping[str, Any]]] = {}
     for one in exchange.citations:
         cited.setdefault(one["number"], []).append(one)
     return {
-        number: _source(
-            [{**passages.get(number, {}), **one} for one in mentions], session_id, exchange
-        )
+        number: _source([{**passages.get(number, {}), **one} for one in mentions], *beside)
         for number, mentions in cited.items()
     }
 
@@ -79,10 +77,9 @@ def sources_of(exchange: Exchange, session_id: str) -> dict[int, Source]:
 def also_found(exchange: Exchange, session_id: str) -> list[Source]:
     """What the search brought and the answer does not cite, best first: no sources of it."""
     cited = {one["number"] for one in exchange.citations}
-    passages = {one["number"]: one for use in exchange.tool_uses for one in use.passages}
     return [
-        _source([one], session_id, exchange)
-        for number, one in passages.items()
+        _source([one], session_id, exchange.seq)
+        for number, one in _passages(exchange).items()
         if number not in cited
     ]
 
@@ -93,11 +90,13 @@ def place_url(session_id: str, index_id: str, file_id: str, **span: int) -> str:
     return f"{path}?{urlencode(span)}#passage"
 
 
-def _source(places: Sequence[Mapping[str, Any]], session_id: str, exchange: Exchange) -> Source:
+def _passages(exchange: Exchange) -> dict[int, Mapping[str, Any]]:
+    return {one["number"]: one for use in exchange.tool_uses for one in use.passages}
+
+
+def _source(places: Sequence[Mapping[str, Any]], session_id: str, turn: int) -> Source:
     first = places[0]
-    mentions = [
-        Mention(_url(place, session_id, exchange), place.get("check", "")) for place in places
-    ]
+    mentions = [Mention(_url(place, session_id, turn), place.get("check", "")) for place in places]
     return Source(
         number=first["number"],
         file_id=first["file_id"],
@@ -110,6 +109,6 @@ def _source(places: Sequence[Mapping[str, Any]], session_id: str, exchange: Exch
     )
 
 
-def _url(place: Mapping[str, Any], session_id: str, exchange: Exchange) -> str:
-    span = {"start": place["start_char"], "end": place["end_char"], "turn": exchange.seq}
+def _url(place: Mapping[str, Any], session_id: str, turn: int) -> str:
+    span = {"start": place["start_char"], "end": place["end_char"], "turn": turn}
     return place_url(session_id, place["index_id"], place["file_id"], **span)
