@@ -1,11 +1,13 @@
 """The line that brings a person's news to their pages, over django-eventstream."""
 
 import asyncio
+import logging
 from contextvars import Context
 from datetime import timedelta
 from typing import cast
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
@@ -15,6 +17,8 @@ from django_eventstream.views import get_listener_manager
 from chat.events.news import channel_of, index_changed
 from chat.models import Sync
 from chat.models.threads import in_thread
+
+logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0  # seconds between looks at the syncs under way
 
@@ -50,10 +54,13 @@ async def _watch() -> None:
     known: Progress = {}
     await asyncio.sleep(LOOK_EVERY)  # whoever had this begun is about to listen
     while get_listener_manager().listeners_by_channel:
-        now = await _progress()
-        for index_id, project_id, *_ in dict(now.items() - known.items()).values():
-            await _tell(index_id, project_id)
-        known = now
+        try:
+            now = await _progress()
+            for index_id, project_id, *_ in dict(now.items() - known.items()).values():
+                await _tell(index_id, project_id)
+            known = now
+        except DatabaseError:  # away for a moment: open pages would hear of no sync any more
+            logger.exception("syncs not looked at")
         await asyncio.sleep(LOOK_EVERY)
 
 
