@@ -1,5 +1,6 @@
 // Hears what has changed and asks for it anew: at once, or when the page is looked at again.
 const GATHER = 120; // milliseconds: what changes together is asked for together
+const LATE = 1000; // milliseconds: a line that opens later may have missed something
 
 customElements.define("news-line", class extends HTMLElement {
   connectedCallback() {
@@ -34,7 +35,7 @@ customElements.define("news-line", class extends HTMLElement {
 
   hear({ kind, id, moved }) {
     if (kind === "index") document.body.dispatchEvent(new CustomEvent(`index-${id}`));
-    if (kind === "rail") this.all = true;
+    if (kind === "rail" || (kind === "open" && performance.now() > LATE)) this.all = true;
     if (kind === "session") {
       if (moved) this.raise(id);
       this.rows.add(id);

@@ -12,7 +12,7 @@ function listen(url) {
   let lost = false;
   line.addEventListener("error", () => { lost = true; });
   line.addEventListener("stream-open", () => {
-    if (lost) tell({ kind: "rail" }); // what happened meanwhile was told to nobody
+    tell({ kind: lost ? "rail" : "open" }); // what happened meanwhile was told to nobody
     lost = false;
   });
   for (const kind of KINDS) {

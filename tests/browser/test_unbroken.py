@@ -67,15 +67,15 @@ def shows_all(page: Page) -> None:
 
 
 def test_ten_reloads_in_mid_answer_lose_nothing(page: Page, stand_in: StandIn):
-    stand_in.say(tokens=TOKENS, rate=20)
+    stand_in.say(tokens=TOKENS, rate=10)
 
     ask(page)
     expect(page).to_have_url(re.compile(r"/chat/ses-\w+/$"))
+    expect(page.locator(RUNNING)).to_be_visible()
     for _ in range(10):
         page.reload()
         expect(page.locator(".turn")).to_have_count(1)
 
-    expect(page.locator(RUNNING)).to_be_visible()
     shows_all(page)
 
 
