@@ -14,6 +14,11 @@ ASKING = {
     *("who", "whose", "what", "when", "where", "why", "which", "how"),
     *("wer", "wessen", "was", "wann", "wo", "warum", "welche", "wie"),
 }
+VERBS = {  # that follow them in a question, and not in "What each role may do"
+    *("is", "are", "was", "were", "do", "does", "did", "has", "have", "can", "may", "must"),
+    *("should", "will", "would", "happens", "ist", "sind", "war", "hat", "haben", "kann"),
+    *("können", "darf", "dürfen", "muss", "müssen", "soll", "wird", "werden", "macht", "man"),
+}
 TELLING = {  # what headings of manuals begin with, but for those that are nouns as well
     *("add", "allow", "apply", "ask", "choose", "collect", "compare", "configure", "connect"),
     *("convert", "create", "define", "delete", "deploy", "disable", "edit", "enable", "extend"),
@@ -92,7 +97,7 @@ def question_about(heading: str, title: str, turn: int = 0) -> str:
     first, _blank, rest = heading.partition(" ")
     if first.lower() == "how" and rest.startswith("to "):
         return f"How do I {rest.removeprefix('to ')}?"
-    if first.lower() in ASKING and rest:
+    if first.lower() in ASKING and rest.partition(" ")[0].lower() in VERBS:
         return f"{heading}?"
     if first.lower() in TELLING and rest:
         return f"How do I {first.lower()} {rest}?"

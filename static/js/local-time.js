@@ -2,7 +2,8 @@
 customElements.define("local-time", class extends HTMLElement {
   connectedCallback() {
     const time = this.querySelector("time");
-    const words = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+    const { lang } = document.documentElement; // and of its kinds the reader's: en-GB
+    const words = new Intl.DateTimeFormat(navigator.languages.find((one) => one.startsWith(lang)) ?? lang, { dateStyle: "medium", timeStyle: "short" });
     if (time) time.textContent = words.format(new Date(time.dateTime));
   }
 });

@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 PAGES = ["/", "/library/", "/search/?q=ollama", "/chat/none/", "session", "source", "index", "menu"]
-PAGES += ["sheet", "/account/", "/archive/"]
+PAGES += ["sheet", "document", "passages", "source page", "/account/", "/archive/"]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,15 @@ def open_page(page: Page, name: str, session_url: str) -> None:
         page.goto("/library/")
         page.locator(".shelf__link").first.click()
         expect(page.locator("tbody tr").first).to_be_visible()
+    elif name in ("document", "passages"):
+        open_page(page, "index", session_url)
+        page.get_by_role("link", name="connecting-a-model.md").click()
+        if name == "passages":
+            page.get_by_role("link", name="Split into").click()
+        expect(page.locator(".chunks" if name == "passages" else ".document")).to_be_visible()
+    elif name == "source page":
+        page.goto(session_url)
+        page.goto(page.locator(".answer a.citation").first.get_attribute("href") or "")
     else:
         page.goto(name)
 
