@@ -1,10 +1,12 @@
 // Files and folders, dropped here or chosen: sent a few at a time, each with a bar, a way to stop
 // it and a way to try again. A folder's files keep their path as their name.
 const AT_ONCE = 3;
+const STATES = ["waiting", "sending", "done", "failed", "cancelled"];
 
 customElements.define("drop-zone", class extends HTMLElement {
   connectedCallback() {
-    this.uploads = [];
+    // By state, since a folder may hold thousands: nothing is counted by going through all of them.
+    this.uploads = Object.fromEntries(STATES.map((state) => [state, new Set()]));
     for (const input of this.querySelectorAll("input[type=file]")) {
       input.addEventListener("change", () => {
         this.add([...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name })));
@@ -18,11 +20,11 @@ customElements.define("drop-zone", class extends HTMLElement {
       });
     }
     this.addEventListener("drop", ({ dataTransfer }) => this.drop(dataTransfer));
-    addEventListener("beforeunload", (event) => this.unsent.length && event.preventDefault());
+    addEventListener("beforeunload", (event) => this.unsent && event.preventDefault());
   }
 
   get unsent() {
-    return this.uploads.filter(({ state }) => state === "waiting" || state === "sending");
+    return this.uploads.waiting.size + this.uploads.sending.size;
   }
 
   // Entries are gone once the event is over: all are taken before the first is waited for.
@@ -45,7 +47,6 @@ customElements.define("drop-zone", class extends HTMLElement {
       row.querySelector("[data-cancel]").addEventListener("click", () => this.cancel(upload));
       row.querySelector("[data-again]").addEventListener("click", () => this.enqueue(upload));
       this.querySelector(".uploads").append(row);
-      this.uploads.push(upload);
       this.enqueue(upload);
     }
   }
@@ -58,9 +59,10 @@ customElements.define("drop-zone", class extends HTMLElement {
   }
 
   next() {
-    const sending = this.uploads.filter(({ state }) => state === "sending").length;
-    const waiting = this.uploads.filter(({ state }) => state === "waiting");
-    for (const upload of waiting.slice(0, AT_ONCE - sending)) this.send(upload);
+    for (const upload of this.uploads.waiting) {
+      if (this.uploads.sending.size === AT_ONCE) return;
+      this.send(upload);
+    }
   }
 
   send(upload) {
@@ -97,17 +99,19 @@ customElements.define("drop-zone", class extends HTMLElement {
   end(upload, state, words) {
     this.say(upload, state, words);
     this.next();
-    const isFirst = this.uploads.filter((one) => one.state === "done").length === 1;
-    if (state === "done" && (isFirst || !this.unsent.length)) this.showState();
+    const isFirst = this.uploads.done.size === 1;
+    if (state === "done" && (isFirst || !this.unsent)) this.showState();
   }
 
   say(upload, state, words = this.dataset[state]) {
+    this.uploads[upload.state]?.delete(upload);
+    this.uploads[state].add(upload);
     upload.state = upload.row.dataset.state = state;
     upload.row.querySelector(".upload__state").textContent = words;
     upload.row.querySelector("progress").value = state === "done" ? 1 : 0;
-    const done = this.uploads.filter((one) => one.state === "done").length;
+    const all = STATES.reduce((sum, one) => sum + this.uploads[one].size, 0);
     this.querySelector(".drop__tally").textContent = this.dataset.tally
-      .replace("{done}", done).replace("{all}", this.uploads.length);
+      .replace("{done}", this.uploads.done.size).replace("{all}", all);
   }
 
   // From then on the state follows the sync by itself.
