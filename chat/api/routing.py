@@ -3,11 +3,12 @@
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import wraps
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 from uuid import UUID
 
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from ninja import Router, Status
@@ -123,9 +124,9 @@ def find(rows: QuerySet[Row], pk: object) -> Row:
 
 def find_all(rows: QuerySet[Row], pks: Collection[str]) -> QuerySet[Row]:
     """Those rows alone, in one query; ``NotFound`` as from ``find`` if one of them is missing."""
-    missing = no_such(rows)
+    missing, key = no_such(rows), cast(models.Field, rows.model._meta.pk)
     try:
-        wanted = {rows.model._meta.pk.to_python(pk) for pk in pks}  # one may be spelt in many ways
+        wanted = {key.to_python(pk) for pk in pks}  # one may be spelt in many ways
     except ValidationError as exc:
         raise missing from exc
     found = rows.filter(pk__in=wanted)
