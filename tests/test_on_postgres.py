@@ -4,14 +4,12 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 
 from tests.postgres import Postgres
 from tests.server import PATIENCE, ROOT, Server
-from tests.streams.reading import signed_in
 
 ROOMS = [
     "tests/contracts",
@@ -42,21 +40,6 @@ def test_the_rooms_work_there(postgres: Postgres, tmp_path: Path):
     )
 
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
-
-
-def test_pages_that_stay_open_keep_no_connection(postgres: Postgres, tmp_path: Path):
-    with (
-        Server(tmp_path, DATABASE_URL=postgres.new_database(), DATABASE_POOL="3") as server,
-        server.api() as api,
-        signed_in(server) as browser,
-        ExitStack() as open_pages,
-    ):
-        session = api.post("/chat", json={}).json()["session_id"]
-        for path in (f"/chat/{session}/events/", "/live/") * 4:
-            page = browser.stream("GET", path, headers={"HX-Request": "true"})
-            assert next(open_pages.enter_context(page).iter_lines())
-
-        assert browser.get("/library/").status_code == 200
 
 
 def test_an_installation_reads_finds_and_answers_and_outlives_a_restart_of_it(

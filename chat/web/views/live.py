@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import cast
 
-from asgiref.sync import sync_to_async
-from django.db import close_old_connections
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_GET
@@ -31,8 +29,6 @@ async def live(request: HttpRequest) -> HttpResponseBase:
 async def while_signed_in(
     request: HttpRequest, frames: AsyncIterator[bytes]
 ) -> AsyncIterator[bytes]:
-    # The one that found the reader: each request has a thread, which keeps it while it is open.
-    await sync_to_async(close_old_connections)()
     async for frame in frames:
         if not await _is_still_signed_in(request):
             return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import cast
 
-from channels.db import database_sync_to_async
+from asgiref.sync import sync_to_async
 from django.http import (
     Http404,
     HttpRequest,
@@ -61,7 +61,7 @@ async def events(request: HttpRequest, session_id: str) -> HttpResponseBase:
     A page whose session or sign-in has ended is told to stop: a 404 it would try again.
     """
     actor = await aactor_of(request)
-    if await database_sync_to_async(_visible)(actor, session_id) is None:
+    if await sync_to_async(_visible)(actor, session_id) is None:
         if not request.htmx:
             raise Http404
         return HttpResponse(GONE, content_type="text/event-stream", headers=sse.HEADERS)
@@ -116,7 +116,7 @@ class View:
     def frame(self, html: str) -> bytes:
         return sse.frame(html, id=str(self.place))
 
-    @database_sync_to_async
+    @sync_to_async
     def open(self) -> str | None:
         """What the page lacks, beside events that will follow; None if it may see nothing."""
         session = self._session()
@@ -152,7 +152,7 @@ class View:
             html += await self._signs(Stop in kinds)
         return html + beside
 
-    @database_sync_to_async
+    @sync_to_async
     def _look(self, batch: Collection[Stamped]) -> str | None:
         """The queue if it has changed; None if the page's turns are not what is to be read now."""
         self.looked_at = monotonic()
@@ -186,7 +186,7 @@ class View:
         html = render_to_string("chat/_older.html", context, self.request)
         return partial("#turns", "innerMorph", html), Place(context["seq"], context["tip"])
 
-    @database_sync_to_async
+    @sync_to_async
     def _signs(self, ended: bool) -> str:
         """The session's title as it is now; ``ended``: the reader has seen a turn to its end."""
         session = _visible(self.actor, self.session_id)
