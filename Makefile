@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= 3# tests mostly wait for processes: a few more than there are cores
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
 
-.PHONY: help run dev test browser sheet lint format types bench check
+.PHONY: help run dev test browser sheet pictures lint format types bench check
 
 help: ## List these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -27,6 +27,9 @@ browser: .venv/everything ## Only the tests that drive Chromium
 
 sheet: .venv/everything ## A picture of every page in every state, in var/sheet
 	@$(BIN)/python -m tests.browser.contact_sheet
+
+pictures: .venv/everything ## Take the pictures of the README again
+	@$(BIN)/python -m tests.browser.readme_pictures
 
 lint: .venv/everything ## Style, templates, layers, migrations
 	@$(BIN)/ruff check .

@@ -210,6 +210,11 @@ def open_rail(page: Page) -> None:
 
 
 @state
+def conversation(page: Page, world: World) -> None:
+    page.goto(world.answered)
+
+
+@state
 def answered(page: Page, world: World) -> None:
     page.goto(world.answered)
     page.locator(".trace summary").first.click()
