@@ -72,7 +72,7 @@ def check(streams: Sequence[Stream], tokens: int) -> str:
 
 def gaps(streams: Sequence[Stream]) -> str:
     """How long a reader waited between two words."""
-    waits = sorted(wait for stream in streams for wait in stream.gaps)
+    waits = sorted(wait for stream in streams for wait in stream.gaps) or [0.0]
     middle, late = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
     return f"gaps p50 {middle * 1e3:.0f}, p99 {late * 1e3:.0f}, longest {waits[-1] * 1e3:.0f} ms"
 
@@ -183,6 +183,8 @@ def read_chainlit(stream: Stream, name: str, data: dict[str, Any], now: float) -
         stream.ended = True
         if data["isError"] or data["output"] != stream.text:
             stream.error = f"it ended in: {data['output'][:200]}"
+    elif name == "task_end":  # after the message, or instead of it
+        stream.ended, stream.error = True, "the app failed"
 
 
 async def emit(socket: aiohttp.ClientWebSocketResponse, name: str, *data: Any) -> None:
