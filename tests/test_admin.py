@@ -498,8 +498,8 @@ def test_the_first_page_says_how_it_goes_and_leads_to_the_rows(client, answered)
 
     assert (numbers["Sessions"], numbers["Questions today"]) == ("1", "1")
     assert (numbers["Failing syncs"], numbers["Bad ratings in 7 days"]) == ("1", "1")
-    assert numbers["To the first word (half, 95 %)"] == "0.04 s / 0.04 s"
-    assert numbers["To the whole answer (half, 95 %)"] == "1.50 s / 1.50 s"
+    assert numbers["To the first word (median, 95 %)"] == "0.04 s / 0.04 s"
+    assert numbers["To the whole answer (median, 95 %)"] == "1.50 s / 1.50 s"
 
 
 def test_the_first_page_asks_the_database_no_more_often_as_more_is_there(

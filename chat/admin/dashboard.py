@@ -117,8 +117,8 @@ def _times() -> list[Number]:
     whole = sorted(one for _first, one in times if one is not None)
     url = rows("turn", state="done")
     return [
-        Number(_("To the first word (half, 95 %)"), _spread(first), url),
-        Number(_("To the whole answer (half, 95 %)"), _spread(whole), url),
+        Number(_("To the first word (median, 95 %)"), _spread(first), url),
+        Number(_("To the whole answer (median, 95 %)"), _spread(whole), url),
     ]
 
 

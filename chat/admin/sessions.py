@@ -179,7 +179,7 @@ class SessionAdmin(AsksForReason, HasButtons, DeletesByAction):
         total = session.turns.aggregate(
             turns=Count("pk"), input=Sum("input_tokens"), output=Sum("output_tokens")
         )
-        words = _("%(turns)d turns, %(input)d tokens read, %(output)d tokens written")
+        words = _("Turns: %(turns)d, tokens read: %(input)d, tokens written: %(output)d")
         return words % {name: number or 0 for name, number in total.items()}
 
     @admin.display(description=gettext_lazy("events"))
