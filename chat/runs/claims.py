@@ -58,19 +58,14 @@ def claim(actor: Actor, session_id: str, prompt: Prompt) -> tuple[Turn, Stamped]
     return _begin(actor, session, prompt, named)
 
 
+@transaction.atomic
 def claim_queued(session_id: str) -> tuple[Actor, Turn, Stamped] | None:
     """The session's oldest queued prompt as a turn; None if there is none, or a turn is running.
 
     A prompt whose author may not ask here any more is dropped.
     """
-    # Every page that is opened asks: to begin a transaction first would hold up SQLite's writers.
     if not QueuedPrompt.objects.filter(session=session_id).exists():
         return None
-    return _claim_oldest(session_id)
-
-
-@transaction.atomic
-def _claim_oldest(session_id: str) -> tuple[Actor, Turn, Stamped] | None:
     session = Session.objects.select_for_update().live().filter(pk=session_id).first()
     if session is None or session.turns.running().exists():
         return None
