@@ -262,8 +262,19 @@ class EventLog:
             rows = rows.filter(seq__lt=before)
         return stamped_rows(rows.order_by("seq"))
 
+    def join(self, session_id: str, person: int | None = None) -> Follower:
+        """A follower that is told from now on, for ``follow``. Join first, look at the session
+        second: nothing that changes beside its events is missed."""
+        follower = Follower(session_id, person)
+        self._followers.add(follower)
+        return follower
+
     async def follow(
-        self, session_id: str, after: int = 0, person: int | None = None
+        self,
+        session_id: str,
+        after: int = 0,
+        person: int | None = None,
+        follower: Follower | None = None,
     ) -> AsyncIterator[list[Stamped]]:
         """Every event after ``after``, in order, once, in batches; for ever.
 
@@ -275,8 +286,7 @@ class EventLog:
         bell.listen()
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
-        follower = Follower(session_id, person)
-        self._followers.add(follower)
+        follower = follower or self.join(session_id, person)
         while True:
             turn_log = self._running.get(session_id)
             if turn_log is not None and turn_log.after(after) is not None:

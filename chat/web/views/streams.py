@@ -76,6 +76,7 @@ async def follow(
     """Frames for ever, until the session is no longer the actor's to see."""
     yield sse.PING  # the line is open: the browser need not wait for the first word to know
     while True:
+        follower = log.join(session_id, actor.person.pk)
         view = View(request, actor, session_id, place)
         if (html := await view.open()) is None:
             yield GONE
@@ -84,7 +85,7 @@ async def follow(
         if html:
             yield view.frame(html)
         batches = cast(
-            AsyncGenerator[list[Stamped]], log.follow(session_id, view.begin, actor.person.pk)
+            AsyncGenerator[list[Stamped]], log.follow(session_id, view.begin, follower=follower)
         )
         async with aclosing(batches):
             async for batch in batches:
