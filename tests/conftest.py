@@ -17,6 +17,9 @@ pytest_plugins = ["tests.stand_in.fixture"]
 LONG = ("tests/test_on_postgres.py", "tests/streams/test_chaos.py", "tests/browser/")
 
 
+ARGUMENTS = ["--no-sandbox", "--disable-gpu"]  # there is none, and pretending is dear
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
@@ -43,7 +46,7 @@ def browser() -> Iterator[Browser]:
     long as it is open, and neither async tests nor the ORM work beside that."""
     executable = backends.chromium()
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield chromium
         chromium.close()
 

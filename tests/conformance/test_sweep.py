@@ -103,6 +103,7 @@ def methods_of(resource: Any, path: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def server(start_server: Callable[..., Server], stand_in_process: StandIn) -> Server:
     """Takes files of one megabyte, and answers by the stand-in."""
+    stand_in_process.forget()
     return start_server(MAX_UPLOAD_MB="1", LLM_BASE_URL=stand_in_process.url, LLM_MODEL="stand-in")
 
 

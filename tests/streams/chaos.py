@@ -29,6 +29,7 @@ DROP = 0.02  # of all events are a client's last on that connection
 PAUSE = (1.0, 3.0)  # seconds between one fall and the next
 PATIENCE = 45.0  # seconds for everything to come to rest
 QUIET = 3.0  # seconds without an event after which nothing is under way
+CLAIM = 15.0  # seconds that a question may take to be accepted: nobody hangs up on it before
 QUESTION = "How do I add documents?"
 LOST = ("text_delta", "tool_call", "tool_result")  # what a killed process had shown and not saved
 
@@ -56,26 +57,29 @@ class Conversation:
 
     async def catch_up(self) -> None:
         """Resume until the answer has ended; or, where none had begun, until it is clear so."""
-        quiet_since = time.monotonic()
-        while self.is_open or time.monotonic() - quiet_since < QUIET:
+        while True:
             last = self.events[-1][0] if self.events else 0
             before = len(self.events)
-            await self.read("GET", "events", headers={"Last-Event-ID": str(last)})
-            if len(self.events) > before:
-                quiet_since = time.monotonic()
-                if not self.is_open:
-                    return
+            silent = await self.read("GET", "events", headers={"Last-Event-ID": str(last)})
+            if not self.is_open and (silent or len(self.events) > before):
+                return
             await asyncio.sleep(0.2)
 
-    async def read(self, method: str, path: str, **request: Any) -> None:
-        """Take in what comes, until the stop, a whim, or the end of the line."""
+    async def read(self, method: str, path: str, **request: Any) -> bool:
+        """Take in what comes, until the stop, a whim, or the end of the line. True if that was
+        ``QUIET`` seconds of silence on a line that stood."""
         url = f"{self.api.any_url()}/chat/{self.session}/{path}"
+        stood = False
         try:
-            async with self.api.client.stream(method, url, timeout=QUIET, **request) as response:
-                if response.status_code == 200:
+            timeout = httpx.Timeout(CLAIM, read=QUIET if method == "GET" else CLAIM)
+            async with self.api.client.stream(method, url, timeout=timeout, **request) as response:
+                if stood := response.status_code == 200:
                     await self.take(response.aiter_lines())
+        except httpx.ReadTimeout:
+            return stood
         except httpx.HTTPError:
             pass
+        return False
 
     async def take(self, lines: AsyncIterator[str]) -> None:
         number = 0
