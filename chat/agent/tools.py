@@ -1,7 +1,7 @@
 """The tools a model may call: retrieve, find, grep and read, over the indexes of the turn."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -126,7 +126,8 @@ class Toolbox:
             self._require(index_id)
         chosen = tuple(index_ids) or tuple(self.index_names)
         passages = await search(Query(query, chosen, top_k=max(1, min(top_k, 30))))
-        page_starts = await _page_starts(passages)
+        over = {one.document_id for one in passages if one.page_start != one.page_end}
+        page_starts = await _page_starts(over) if over else {}
         results, excerpts = [], []
         for passage in passages:
             number = self._number_passage(passage, page_starts.get(passage.document_id, ()))
@@ -243,10 +244,9 @@ def _named(document: Document) -> dict[str, str]:
     }
 
 
-def _read_page_starts(passages: Sequence[Passage]) -> dict[int, list[int]]:
-    """By document, where its pages start; of those with a passage that goes over a page's end."""
-    wanted = {one.document_id for one in passages if one.page_start != one.page_end}
-    documents = Document.objects.filter(pk__in=wanted) if wanted else Document.objects.none()
+def _read_page_starts(document_ids: Iterable[int]) -> dict[int, list[int]]:
+    """By document, where its pages start."""
+    documents = Document.objects.filter(pk__in=document_ids)
     return dict(documents.values_list("pk", "page_starts"))
 
 
