@@ -1,5 +1,6 @@
 """A document's text as a page can show it: a window of it, the passage marked."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from django.utils.safestring import SafeString
 from chat.models import Document, File
 
 from .leaf import Leaf
-from .markdown import render, render_document
+from .markdown import plain, render, render_document
 from .people import actor_of
 
 WINDOW = 24_000  # characters rendered at once; about eight printed pages
 LEAD = 6_000  # of these, what stands above the passage
+HEADING = re.compile(r"\s*(#{1,6}[ \t].*|.+\n={2,}[ \t]*)(?:\n|\Z)")
 PLAIN = {"txt", "log", "csv", "tsv", "json", "xml", "yaml", "yml", "ini", "toml"}
 
 
@@ -42,12 +44,14 @@ class Extract:
         last = _block_start(text, min(len(text), max(first + WINDOW, end if begin < 0 else 0)))
         if last <= first:
             last = len(text)
-        inside = max(start, first), min(end, last)
-        shown = (inside[0] - first, inside[1] - first) if inside[0] < inside[1] else (0, 0)
+        title = document.title or document.name
+        top = first or _after_title(document.name, text[:last], title, end)
+        inside = max(start, top), min(end, last)
+        shown = (inside[0] - top, inside[1] - top) if inside[0] < inside[1] else (0, 0)
         return cls(
-            title=document.title or document.name,
+            title=title,
             name=document.name,
-            html=_html(document.name, text[first:last], *shown),
+            html=_html(document.name, text[top:last], *shown),
             page=_page(document.page_starts, start) if end > start else None,
             earlier=_block_start(text, max(0, first - WINDOW)) if first else None,
             later=last if last < len(text) else None,
@@ -95,8 +99,18 @@ def _block_start(text: str, offset: int) -> int:
     return gap + 2 if gap >= 0 else 0
 
 
+def _after_title(name: str, text: str, title: str, end: int) -> int:
+    """Where the text goes on after a heading that the page has as its own: it is not said twice,
+    unless it is all that is cited, up to ``end``."""
+    heading = None if _is_plain(name) else HEADING.match(text)
+    if heading is None or 0 < end <= heading.end():
+        return 0
+    words = heading[1].partition("\n")[0].strip("# \t")
+    return heading.end() if plain(words).strip() == plain(title).strip() else 0
+
+
 def _html(name: str, text: str, start: int, end: int) -> SafeString:
-    if PurePosixPath(name).suffix.removeprefix(".").lower() not in PLAIN:
+    if not _is_plain(name):
         return render_document(text, start, end)
     if end <= start:
         return format_html('<pre class="plain">{}</pre>', text)
@@ -106,6 +120,10 @@ def _html(name: str, text: str, start: int, end: int) -> SafeString:
         text[start:end],
         text[end:],
     )
+
+
+def _is_plain(name: str) -> bool:
+    return PurePosixPath(name).suffix.removeprefix(".").lower() in PLAIN
 
 
 def _page(page_starts: list[int], offset: int) -> int | None:

@@ -152,6 +152,25 @@ def test_a_long_document_is_shown_in_windows_that_join(client, url, index):
     assert f"Paragraph {int(last) + 1:05d}" in below
 
 
+@pytest.mark.parametrize(
+    "heading", ["# House rules\n", "# *House* rules #\n", "House rules\n====\n"]
+)
+def test_a_title_that_the_text_begins_with_is_shown_once(client, url, index, heading):
+    body = TEXT.partition("\n")[2]
+    index.documents.update(text=heading + body)
+    start = len(heading) + body.index(CITED)
+    page = reverse("document", args=[index.pk, index.documents.get().directory_file_id])
+
+    html = client.get(f"{page}?start={start}&end={start + len(CITED)}").content.decode()
+    whole = client.get(f"{page}?start=0&end={start + 8}").content.decode()
+    alone = client.get(f"{page}?start=0&end=5").content.decode()
+
+    assert "<h1>House rules</h1>" in html and "House rules</h3>" not in html
+    assert f'<p class="cited" id="passage">{CITED}</p>' in html
+    assert 'id="passage">Opening hours</h4>' in whole
+    assert 'id="passage"' in alone
+
+
 def test_plain_text_is_shown_as_it_is(client, url, index):
     index.documents.update(name="rules.txt", text="# not a heading\n*not* bold")
 
