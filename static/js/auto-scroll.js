@@ -8,14 +8,19 @@ customElements.define("auto-scroll", class extends HTMLElement {
     this.observer = new ResizeObserver(() => this.follow());
     const turns = this.querySelector(".turns");
     if (!turns) return;
-    this.observer.observe(turns);
+    // Not only turns take room: a longer question, one that waits, a keyboard on the screen.
+    for (const part of [this, turns, ...this.querySelectorAll(".queue, .dock")]) this.observer.observe(part);
+    // Who opens something at the end wants to read it from its beginning.
+    turns.addEventListener("click", ({ target }) => {
+      if (target.closest("summary")) this.following = false;
+    });
     this.down = document.createElement("button");
     this.down.type = "button";
     this.down.className = "button auto-scroll__down";
     this.down.textContent = this.dataset.label;
     this.down.hidden = true;
     this.down.addEventListener("click", () => this.toEnd());
-    this.querySelector(".dock")?.before(this.down);
+    this.querySelector(".dock")?.prepend(this.down);
     const target = location.hash && document.getElementById(location.hash.slice(1));
     if (target) target.scrollIntoView();
     else this.toEnd();
@@ -30,8 +35,12 @@ customElements.define("auto-scroll", class extends HTMLElement {
     document.removeEventListener("htmx:before:request", this.asked);
   }
 
+  // Only who goes up has left the end: it may move away from one who stays, too.
   look() {
-    this.following = this.scrollHeight - this.scrollTop - this.clientHeight < NEAR;
+    const { scrollTop, scrollHeight, clientHeight } = this;
+    const stays = this.following && scrollTop >= this.top;
+    this.following = stays || scrollHeight - scrollTop - clientHeight < NEAR;
+    this.top = scrollTop;
     if (this.following && this.down) this.down.hidden = true;
   }
 

@@ -482,3 +482,71 @@ def test_nothing_on_the_page_jumps_while_an_answer_is_written(page: Page, model:
     expect(page.locator(DONE)).to_be_visible(timeout=30_000)
 
     assert page.evaluate("window.shifted") < 0.02
+
+
+BELOW = """() => {
+    const bottom = (selector) => document.querySelector(selector).getBoundingClientRect();
+    return bottom(".composer").top - bottom(".turn:last-child .turn__foot").bottom;
+}"""
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 700), (390, 700), (320, 560)])
+def test_what_is_written_at_the_end_covers_nothing_of_the_answer(
+    page: Page, model: StandIn, size: tuple[int, int]
+):
+    model.say(text=ANSWER)
+    width, height = size
+    page.set_viewport_size({"width": width, "height": height})
+    ask(page)
+    expect(page.locator(".turn__foot")).to_be_visible(timeout=30_000)
+    page.locator("#scroller").evaluate("scroller => { scroller.scrollTop = 99999; }")
+    page.wait_for_timeout(100)
+
+    distances = [page.evaluate(BELOW)]
+    page.fill("#prompt", "\n".join("one line more" for _ in range(7)))
+    page.wait_for_timeout(200)
+    distances.append(page.evaluate(BELOW))
+    page.set_viewport_size({"width": width, "height": height - 150})
+    page.wait_for_timeout(200)
+    distances.append(page.evaluate(BELOW))
+    page.reload()
+    expect(page.locator(".turn__foot")).to_be_visible()
+    page.wait_for_timeout(300)
+    distances.append(page.evaluate(BELOW))
+
+    assert min(distances) >= 0
+
+
+def test_a_trace_opened_at_the_end_stays_where_it_is(page: Page, model: StandIn):
+    model.say(text=ANSWER)
+    page.set_viewport_size({"width": 800, "height": 900})
+    ask(page)
+    expect(page.locator(".turn__foot")).to_be_visible(timeout=30_000)
+    summary = page.locator(".trace summary")
+    before = summary.bounding_box()
+
+    summary.click()
+    expect(page.locator(".trace__steps")).to_be_visible()
+    page.wait_for_timeout(200)
+
+    assert summary.bounding_box() == before
+
+
+def test_who_reads_further_up_is_offered_a_way_down_and_not_taken_there(page: Page, model: StandIn):
+    model.say(text="A paragraph of some words.\n\n" * 90, rate=60)
+    page.set_viewport_size({"width": 800, "height": 600})
+    ask(page)
+    expect(page.locator(".answer > p").nth(20)).to_be_attached(timeout=30_000)
+    scroller = page.locator("#scroller")
+
+    scroller.hover()
+    page.mouse.wheel(0, -400)
+    down = page.get_by_role("button", name="New text below")
+    expect(down).to_be_visible()
+    stood_at = scroller.evaluate("scroller => scroller.scrollTop")
+    page.wait_for_timeout(500)
+
+    assert scroller.evaluate("scroller => scroller.scrollTop") == stood_at
+    down.click()
+    expect(down).to_be_hidden()
+    expect(page.locator(".turn__foot")).to_be_in_viewport(timeout=30_000)
