@@ -18,6 +18,8 @@ from .notes import NOTHING, Note
 from .said import said
 from .sources import Source, also_found, sources_of
 
+SHORTEST = 0.1  # seconds that are named
+
 
 class Reading:
     """Texts and lists for the templates, worked out when asked for."""
@@ -144,6 +146,8 @@ class Step:
 
 
 def in_seconds(seconds: float) -> str:
+    if seconds < SHORTEST:
+        return _("less than %(seconds)s s") % {"seconds": number_format(SHORTEST, 1)}
     decimals = 1 if seconds < 10 else 0
     return _("%(seconds)s s") % {"seconds": number_format(seconds, decimals)}
 

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 
-from chat.events.types import UserInput
+from chat.events.types import Stop, UserInput
 from chat.runs import NO_INDEX
 from tests.web.conftest import done, write_turn
 
@@ -51,3 +51,20 @@ def test_the_pages_follow_the_browsers_language(client, session, answered):
     assert "Sucht in 1 Index · 1 Stelle" in html
     assert "Weiterfragen" in html
     assert "Heute" in html
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "Answered without sources in less than 0.1 s"),
+        ("de", "Ohne Quellen beantwortet in weniger als 0,1 s"),
+    ],
+)
+def test_an_answer_that_took_no_time_took_little(client, session, language, words):
+    write_turn(session, UserInput("Why?"), Stop(False, None, {"duration_ms": 20}))
+
+    url = reverse("session", args=[session.pk])
+    html = client.get(url, headers={"accept-language": language}).content.decode()
+
+    assert words in html
