@@ -30,6 +30,7 @@ from chat.models import (
     Turn,
     Visit,
 )
+from chat.models.projects import digest
 from tests.factories import (
     make_admin,
     make_directory,
@@ -173,7 +174,7 @@ def test_a_new_key_is_shown_once_and_opens_the_door(client):
     again = client.get(reverse("admin:chat_apikey_change", args=[APIKey.objects.get().pk]))
 
     secret = re.search(r"crl-[\w-]+", page.content.decode()).group()
-    assert APIKey.objects.for_secret(secret).get().user == user
+    assert APIKey.objects.with_digest(digest(secret)).get().user == user
     assert secret not in again.content.decode()
 
 
@@ -195,7 +196,7 @@ def test_a_revoked_key_opens_nothing(client):
     messages = run_action(client, APIKey, "revoke", key)
 
     assert messages == ["Revoked: 1. They open nothing from now on."]
-    assert not APIKey.objects.for_secret(secret).exists()
+    assert not APIKey.objects.with_digest(digest(secret)).exists()
 
 
 def test_an_index_can_be_synced_from_the_list(client):

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from chat.models import APIKey, Membership, Role
+from chat.models.projects import digest
 from tests.factories import make_admin, make_project, make_user
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +23,7 @@ def test_a_key_is_printed_alone_and_opens_the_default_project():
 
     printed = create_api_key("nightly")
 
-    key = APIKey.objects.for_secret(printed.removesuffix("\n")).get()
+    key = APIKey.objects.with_digest(digest(printed.removesuffix("\n"))).get()
     assert (key.name, key.user, key.project.is_default) == ("nightly", admin, True)
 
 
@@ -35,7 +36,7 @@ def test_a_key_can_be_someone_elses_and_for_another_project():
     by_id = create_api_key("two", "--user", "ada", "--project", str(project.pk))
 
     for printed in (by_name, by_id):
-        key = APIKey.objects.for_secret(printed.strip()).get()
+        key = APIKey.objects.with_digest(digest(printed.strip())).get()
         assert (key.user, key.project) == (user, project)
 
 

@@ -14,6 +14,7 @@ from tests.server import PATIENCE, ROOT, Server
 ROOMS = [
     "tests/contracts",
     "tests/events",
+    "tests/models/test_prepared.py",
     "tests/runs/test_turns.py",
     "tests/retrieval/test_sync.py",
     "tests/retrieval/test_worker.py",

@@ -1,6 +1,5 @@
 """Asking, asking again, and stopping an answer."""
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -9,10 +8,9 @@ from channels.db import database_sync_to_async
 from django.db import transaction
 
 from chat import runs
-from chat.errors import Conflict
+from chat.errors import Conflict, NotFound
 from chat.events.log import log
 from chat.models import Actor, QueuedPrompt, Session, Turn
-from chat.models.threads import in_thread
 from chat.runs import claims
 from chat.runs.claims import Prompt
 
@@ -37,16 +35,7 @@ async def start_turn(
     asked = Prompt(prompt, index_ids, require_all_indexes, model, instead_of)
     asked.check()
 
-    async def start() -> Turn:
-        turn, first = await _claim(actor, session_id, asked)
-        runs.launch(actor, turn, first)
-        return turn
-
-    # A caller that goes away between the two steps must not leave a turn nobody runs.
-    return await asyncio.shield(asyncio.ensure_future(start()))
-
-
-_claim = in_thread(claims.claim)
+    return await runs.start(actor, session_id, asked)
 
 
 async def queue_prompt(
@@ -87,11 +76,13 @@ def choose_branch(session: Session, turn: Turn) -> None:
 
     Raises Conflict while a turn is running.
     """
-    session = claims.lock(Session.objects.live(), session.pk)
-    if session.turns.running().exists():
+    locked = Session.objects.live().select_for_update().filter(pk=session.pk).first()
+    if locked is None:
+        raise NotFound("No such session.")
+    if locked.turns.running().exists():
         raise Conflict(claims.BUSY)
     children: dict[int | None, int] = {}  # the newest of each parent
-    for pk, parent in session.turns.order_by("seq").values_list("pk", "parent"):
+    for pk, parent in locked.turns.order_by("seq").values_list("pk", "parent"):
         children[parent] = pk
     tip = turn.pk
     while tip in children:

@@ -2,11 +2,15 @@
 
 from datetime import timedelta
 
+from django.contrib.auth import get_user_model
+from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja.security import HttpBearer
 
-from chat.models import Actor, APIKey
+from chat.models import Actor, APIKey, Project
+from chat.models.prepared import Prepared, columns, made
+from chat.models.projects import digest
 from chat.models.threads import in_thread
 
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -29,10 +33,22 @@ class WaitingKey(HttpBearer):
 WaitingKey.__name__ = Key.__name__  # to whoever reads the API's document, the two are one
 
 
+def _with_user_and_project(digest: str) -> models.QuerySet:
+    user, project = columns(get_user_model(), "user__"), columns(Project, "project__")
+    return APIKey.objects.with_digest(digest).values_list(*columns(APIKey), *user, *project)
+
+
+_keys = Prepared(_with_user_and_project, digest=models.CharField())
+
+
 def actor_of(token: str) -> Actor | None:
-    key = APIKey.objects.for_secret(token.strip()).first()
-    if key is None:
+    row = _keys.first(digest=digest(token.strip()))
+    if row is None:
         return None
+    of_key, of_project = len(columns(APIKey)), len(columns(Project))
+    key = made(APIKey, row[:of_key])
+    key.user = made(get_user_model(), row[of_key:-of_project])
+    key.project = made(Project, row[-of_project:])
     note_use(key)
     return Actor(key.user, key)
 

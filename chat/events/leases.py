@@ -10,12 +10,13 @@ import socket
 from functools import cache
 from pathlib import Path
 
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import Max, Min
 from django.utils import timezone
 
 from chat import conf
 from chat.models import Event, Session, Turn
+from chat.models.prepared import Prepared
 
 from .transcript import Exchange, fold
 from .types import Event as AnyEvent
@@ -131,8 +132,14 @@ def loose_ends(exchange: Exchange) -> list[AnyEvent]:
 
 def next_seq(session_id: str) -> int:
     """The number for the session's next event; call it where no other writer can be."""
-    newest = Event.objects.filter(session=session_id).aggregate(newest=Max("seq"))["newest"]
-    return (newest or 0) + 1
+    newest = _newest.first(session=session_id)
+    return newest[0] + 1 if newest else 1
+
+
+_newest = Prepared(
+    lambda session: Event.objects.filter(session=session).order_by("-seq").values_list("seq")[:1],
+    session=models.CharField(),
+)
 
 
 def row(session_id: str, stamped: Stamped) -> Event:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 # One organisation per installation; the wire wants an id for it.
@@ -86,13 +87,13 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
         members = Membership.objects.filter(project=OuterRef("project"), user=OuterRef("user"))
         return self.filter(
             Exists(members),
-            Q(expires_at=None) | Q(expires_at__gt=timezone.now()),
+            Q(expires_at=None) | Q(expires_at__gt=Now()),
             revoked_at=None,
             user__is_active=True,
         )
 
-    def for_secret(self, secret: str) -> Self:
-        return self.live().filter(digest=digest(secret)).select_related("user", "project")
+    def with_digest(self, digest: str) -> Self:
+        return self.live().filter(digest=digest)
 
 
 class APIKey(models.Model):

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextvars import Context
 from dataclasses import dataclass
 from typing import cast
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, models
 
 from chat import conf
 from chat.agent import titles
@@ -23,10 +24,12 @@ from chat.events.transcript import fold
 from chat.events.types import Stamped, Stop, UserInput, Warning_
 from chat.events.writer import Ending
 from chat.models import Actor, Index, Session, Turn
+from chat.models.prepared import Prepared
 from chat.models.threads import in_thread
 from chat.providers.http import close_client
 
-from .claims import claim_queued
+from . import claims
+from .claims import Prompt
 
 logger = logging.getLogger(__name__)
 
@@ -51,29 +54,70 @@ _keeper: asyncio.Task[None] | None = None
 _telling: set[asyncio.Future[None]] = set()
 
 
-def launch(actor: Actor, turn: Turn, first: Stamped) -> None:
-    """Begin to answer a claimed turn. The task belongs to no request and outlives them all."""
-    global _loop, _keeper
-    _loop = asyncio.get_running_loop()
-    bell.listen()
-    turn_log = log.open(turn, first)
-    question = cast(UserInput, first.event).content
-    # An empty context: the request's own must not keep its thread and connection.
-    task = _loop.create_task(_run(actor, turn, question, turn_log), context=Context())
-    _tasks[turn.pk] = task
-    task.add_done_callback(lambda _: _tasks.pop(turn.pk, None))
-    if _keeper is None or _keeper.done():
-        _keeper = _loop.create_task(_keep_leases(), context=Context())
-    _tell(turn.session_id, moved=True)
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A turn that this process holds."""
+
+    actor: Actor
+    turn: Turn
+    first: Stamped
+    read: Future[tuple[Job, dict[str, str]]]  # what ``_read_job`` gave; done
+
+
+async def start(actor: Actor, session_id: str, prompt: Prompt) -> Turn:
+    """Claim a turn and begin to answer it. Raises as ``claims.claim``."""
+
+    async def begin() -> Turn:
+        claimed = await _claim(actor, session_id, prompt)
+        _launch(claimed)
+        return claimed.turn
+
+    # A caller that goes away between the two steps must not leave a turn nobody runs.
+    return await asyncio.shield(asyncio.ensure_future(begin()))
 
 
 async def start_next(session_id: str) -> None:
     """Begin the session's oldest queued prompt, if nothing runs in it."""
     if claimed := await _claim_queued(session_id):
-        launch(*claimed)
+        _launch(claimed)
 
 
-_claim_queued = in_thread(claim_queued)
+@in_thread
+def _claim(actor: Actor, session_id: str, prompt: Prompt) -> Claimed:
+    turn, first = claims.claim(actor, session_id, prompt)
+    return _with_job(actor, turn, first)
+
+
+@in_thread
+def _claim_queued(session_id: str) -> Claimed | None:
+    claimed = claims.claim_queued(session_id)
+    return claimed and _with_job(*claimed)
+
+
+def _with_job(actor: Actor, turn: Turn, first: Stamped) -> Claimed:
+    """Never raises: the turn is ours by now, and has to be brought to its end."""
+    read: Future[tuple[Job, dict[str, str]]] = Future()
+    try:
+        read.set_result(_read_job(actor, turn, cast(UserInput, first.event).content))
+    except Exception as exc:
+        read.set_exception(exc)
+    return Claimed(actor, turn, first, read)
+
+
+def _launch(claimed: Claimed) -> None:
+    """Begin to answer. The task belongs to no request and outlives them all."""
+    global _loop, _keeper
+    _loop = asyncio.get_running_loop()
+    bell.listen()
+    turn = claimed.turn
+    turn_log = log.open(turn, claimed.first)
+    # An empty context: the request's own must not keep its thread and connection.
+    task = _loop.create_task(_run(claimed, turn_log), context=Context())
+    _tasks[turn.pk] = task
+    task.add_done_callback(lambda _: _tasks.pop(turn.pk, None))
+    if _keeper is None or _keeper.done():
+        _keeper = _loop.create_task(_keep_leases(), context=Context())
+    _tell(turn.session_id, moved=True)
 
 
 def request_stop(turn: Turn) -> None:
@@ -115,11 +159,11 @@ class Outcome:
     skipped: tuple[str, ...] = ()  # ids of indexes
 
 
-async def _run(actor: Actor, turn: Turn, question: str, turn_log: TurnLog) -> None:
-    loop = asyncio.get_running_loop()
+async def _run(claimed: Claimed, turn_log: TurnLog) -> None:
+    turn, loop = claimed.turn, asyncio.get_running_loop()
     started, tally, outcome = loop.time(), Tally(), Outcome()
     try:
-        await _answer(actor, turn, question, turn_log, tally, outcome)
+        await _answer(claimed, turn_log, tally, outcome)
     except LostTurn:
         turn_log.lost = True
     if turn_log.lost:
@@ -149,13 +193,12 @@ async def _run(actor: Actor, turn: Turn, question: str, turn_log: TurnLog) -> No
     )
 
 
-async def _answer(
-    actor: Actor, turn: Turn, question: str, turn_log: TurnLog, tally: Tally, outcome: Outcome
-) -> None:
+async def _answer(claimed: Claimed, turn_log: TurnLog, tally: Tally, outcome: Outcome) -> None:
     """Answer; whatever goes wrong is put into words. Raises LostTurn alone."""
+    turn = claimed.turn
     try:
         async with asyncio.timeout(TURN_SECONDS):
-            job, warnings = await _prepare(actor, turn, question)
+            job, warnings = claimed.read.result()
             outcome.skipped = tuple(warnings)
             for sentence in warnings.values():
                 turn_log.append(Warning_(sentence))
@@ -192,7 +235,14 @@ async def _tell_soon(session_id: str, moved: bool) -> None:
     await news.session_changed_soon(session_id, moved)
 
 
-_INDEX_FIELDS = ("pk", "name", "last_synced_at")
+_indexes = Prepared(
+    lambda actor, ids: (
+        Index.objects.visible_to(actor)
+        .filter(pk__in=ids)
+        .values_list("pk", "name", "last_synced_at")
+    ),
+    ids=models.CharField(),
+)
 
 
 def _read_job(actor: Actor, turn: Turn, question: str) -> tuple[Job, dict[str, str]]:
@@ -200,8 +250,8 @@ def _read_job(actor: Actor, turn: Turn, question: str) -> tuple[Job, dict[str, s
     earlier: list[Stamped] = []
     if turn.parent_id:
         earlier = [one for one in log.history(turn.session_id) if one.turn != turn.pk]
-    asked = Index.objects.visible_to(actor).filter(pk__in=turn.index_ids)
-    known = {pk: (name, synced) for pk, name, synced in asked.values_list(*_INDEX_FIELDS)}
+    asked = _indexes.rows(actor=actor, ids=turn.index_ids)
+    known = {pk: (name, synced) for pk, name, synced in asked}
     names = {pk: name for pk, (name, synced) in known.items() if synced}
     warnings = {
         index_id: f"The index “{known[index_id][0]}” was skipped: its first sync is not done yet."
@@ -219,9 +269,6 @@ def _read_job(actor: Actor, turn: Turn, question: str) -> tuple[Job, dict[str, s
         fallback=conf.fallback_model(),
     )
     return job, warnings
-
-
-_prepare = in_thread(_read_job)
 
 
 async def _entitle(job: Job, turn: Turn) -> None:

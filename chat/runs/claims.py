@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from chat.agent.titles import first_line
 from chat.errors import Conflict, Invalid, NotFound, Settled
 from chat.events.leases import next_seq, process_name, row, settle_dead
 from chat.events.types import Stamped, UserInput
-from chat.models import MAX_INDEXES, Actor, Event, Index, QueuedPrompt, Session, Turn
-from chat.models.sessions import SessionQuerySet, lease_end
+from chat.models import MAX_INDEXES, Actor, BoundIndex, Event, Index, QueuedPrompt, Session, Turn
+from chat.models.prepared import Prepared, made
+from chat.models.sessions import lease_end
 
 BUSY = "An answer is still being written in this session. Wait for it, or stop it first."
 LOCKED = (
@@ -51,9 +52,9 @@ def claim(actor: Actor, session_id: str, prompt: Prompt) -> tuple[Turn, Stamped]
     Raises NotFound (the actor may not ask there, or not search that), Invalid, Settled (the
     session is bound to other indexes) or Conflict (a turn is running).
     """
-    session = lock(Session.objects.askable_by(actor), session_id)
+    session = lock(actor, session_id)
     named = indexes_of(actor, session, prompt.index_ids)
-    if session.turns.running().exists() and not settle_dead(session.pk):
+    if _running.rows(session=session.pk) and not settle_dead(session.pk):
         raise Conflict(BUSY)
     return _begin(actor, session, prompt, named)
 
@@ -81,7 +82,7 @@ def claim_queued(session_id: str) -> tuple[Actor, Turn, Stamped] | None:
 @transaction.atomic
 def queue(actor: Actor, session_id: str, prompt: Prompt) -> QueuedPrompt:
     """Keep the prompt for when the running turn ends. Raises as ``claim``, but never Conflict."""
-    session = lock(Session.objects.askable_by(actor), session_id)
+    session = lock(actor, session_id)
     return session.queued_prompts.create(
         asked_by=actor.person,
         prompt=prompt.text,
@@ -90,14 +91,29 @@ def queue(actor: Actor, session_id: str, prompt: Prompt) -> QueuedPrompt:
     )
 
 
-def lock(rows: SessionQuerySet, session_id: str) -> Session:
-    """That one of the sessions, held against other claims to the end of the transaction."""
-    found = None
+_askable = Prepared(
+    lambda actor, session: Session.objects.askable_by(actor).filter(pk=session).select_for_update(),
+    session=models.CharField(),
+)
+_running = Prepared(
+    lambda session: Turn.objects.running().filter(session=session).values_list("pk"),
+    session=models.CharField(),
+)
+_bound = Prepared(
+    lambda session: BoundIndex.objects.filter(session=session).values_list("index"),
+    session=models.CharField(),
+)
+
+
+def lock(actor: Actor, session_id: str) -> Session:
+    """The session, held against other claims to the end of the transaction, if the actor may ask
+    there; else NotFound."""
+    row = None
     if "\0" not in session_id:  # which PostgreSQL takes in no text
-        found = rows.select_for_update().filter(pk=session_id).first()
-    if found is None:
+        row = _askable.first(actor=actor, session=session_id)
+    if row is None:
         raise NotFound("No such session.")
-    return found
+    return made(Session, row)
 
 
 def _begin(
@@ -134,7 +150,7 @@ def indexes_of(actor: Actor, session: Session, index_ids: Sequence[str]) -> list
             raise Invalid("Name at least one index to search.", "index_ids")
         require_visible(actor, session.project_id, index_ids)
         return list(index_ids)
-    bound = list(session.bound_indexes.values_list("index", flat=True))
+    bound = [index_id for (index_id,) in _bound.rows(session=session.pk)]
     others = [index_id for index_id in index_ids if index_id not in bound]
     if others:
         require_visible(actor, session.project_id, others)

@@ -19,6 +19,7 @@ from chat.models import (
     Role,
     Session,
 )
+from chat.models.projects import digest
 from tests.factories import (
     make_actor,
     make_directory,
@@ -140,7 +141,7 @@ def test_only_the_digest_of_a_secret_is_kept():
     stored = APIKey.objects.filter(pk=key.pk).values().get()
 
     assert secret not in map(str, stored.values())
-    assert APIKey.objects.for_secret(secret).get() == key
+    assert APIKey.objects.with_digest(digest(secret)).get() == key
 
 
 @pytest.mark.parametrize("how", ["revoked", "expired", "of someone who left"])
@@ -156,4 +157,4 @@ def test_a_key_that_ended_opens_nothing(how):
             key.user.save()
     key.save()
 
-    assert not APIKey.objects.for_secret(secret).exists()
+    assert not APIKey.objects.with_digest(digest(secret)).exists()
