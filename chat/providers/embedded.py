@@ -17,8 +17,10 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from chat.providers.base import Vectors
+from chat.providers.pieces import Pieces
 
 _BATCH = 64  # texts whose pieces are looked up at once: bounds the memory of a long list
+_ID = 2  # bytes of a word piece's number
 _WORDS_KEPT = 50_000  # word vectors kept at hand, 1 KB each
 
 
@@ -53,39 +55,36 @@ class StaticEmbedder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """How many word pieces each text has: a fair estimate of any model's tokens."""
-        return [len(ids) for ids in self._tokenize(texts)]
+        return [len(ids) // _ID for ids in _model()[0].ids(texts)]
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
-        ids = self._tokenize(texts)
-        lengths = np.array([len(row) for row in ids])
+        pieces, rows = _model()
+        packed = pieces.ids(texts)
+        lengths = np.array([len(row) for row in packed]) // _ID
         if not lengths.any():
             return np.zeros((len(texts), self.size), np.float32)
-        pieces, places = np.unique(
-            np.concatenate([row for row in ids if row]).astype(np.intp), return_inverse=True
-        )
+        ids = np.frombuffer(b"".join(packed), np.uint16)
         # How often each text has each piece, times the pieces' vectors: most pieces are in many
         # texts, and reading each vector once is a third of the work of adding them one by one.
-        cells = np.repeat(np.arange(len(texts)) * len(pieces), lengths) + places
-        counts = np.bincount(cells, minlength=len(texts) * len(pieces)).astype(np.float32)
-        vectors = counts.reshape(len(texts), -1) @ _model()[1][pieces].astype(np.float32)
+        column = np.zeros(len(rows), np.intp)
+        column[ids] = 1
+        used = np.flatnonzero(column)
+        column[used] = np.arange(len(used))
+        cells = np.repeat(np.arange(len(texts)) * len(used), lengths) + column[ids]
+        counts = np.bincount(cells, minlength=len(texts) * len(used)).astype(np.float32)
+        vectors = counts.reshape(len(texts), -1) @ rows[used].astype(np.float32)
         # The sum points where the mean does, and only the direction is kept.
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors /= np.where(norms > 0, norms, 1)
         return vectors
 
-    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        # A lone surrogate cannot be handed to the tokenizer, which wants UTF-8.
-        clean = [text.encode("utf-8", "replace").decode() for text in texts]
-        tokenizer, _ = _model()
-        return [e.ids for e in tokenizer.encode_batch_fast(clean, add_special_tokens=False)]
-
 
 _loading = threading.Lock()
-_loaded: list[tuple[Tokenizer, NDArray[np.float16]]] = []
+_loaded: list[tuple[Pieces, NDArray[np.float16]]] = []
 
 
-def _model() -> tuple[Tokenizer, NDArray[np.float16]]:
-    """The tokenizer and the vector of each word piece.
+def _model() -> tuple[Pieces, NDArray[np.float16]]:
+    """What cuts texts into word pieces, and the vector of each piece.
 
     From the package's two data files; its own loader would ask the network for one of them.
     """
@@ -97,7 +96,7 @@ def _model() -> tuple[Tokenizer, NDArray[np.float16]]:
             tokenizer = Tokenizer.from_file(str(path))
             tokenizer.no_padding()
             tokenizer.no_truncation()
-            _loaded.append((tokenizer, weights["embedding.weight"]))
+            _loaded.append((Pieces(tokenizer), weights["embedding.weight"]))
         return _loaded[0]
 
 
