@@ -4,12 +4,19 @@ import os
 from typing import Any
 
 from django.core.asgi import get_asgi_application
+from django.core.signals import request_started
+from django.db import close_old_connections, reset_queries
 
 from chat.bodies import limited
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
 
 answer = limited(get_asgi_application())
+
+# Under ASGI Django starts a thread for every request to do these two in, before anything else:
+# a new one, which has no connection that could be old.
+request_started.disconnect(close_old_connections)
+request_started.disconnect(reset_queries)
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal, Self, cast
 
+from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Prefetch, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
@@ -16,6 +17,7 @@ from chat.events.leases import settle_dead
 from chat.events.log import log
 from chat.events.types import to_wire
 from chat.models import APIKey, BoundIndex, Event, Session, Turn
+from chat.models.prepared import Prepared
 from chat.models.threads import in_thread
 from chat.runs.claims import Prompt
 
@@ -263,13 +265,18 @@ def last_seen(request: HttpRequest, after: int) -> int:
 def still_reads(request: Request, session_id: str) -> Callable[[], Awaitable[bool]]:
     """Asks again, while a stream is open, what was asked when it was opened."""
     key = cast(APIKey, request.auth.key)
+    return in_thread(lambda: bool(_read_by.rows(actor=request.auth, key=key.pk, pk=session_id)))
 
-    def ask() -> bool:
-        keys = APIKey.objects.live().filter(pk=key.pk)
-        rows = Session.objects.visible_to(request.auth)
-        return rows.filter(Exists(keys), pk=session_id).exists()
 
-    return in_thread(ask)
+_read_by = Prepared(
+    lambda actor, key, pk: (
+        Session.objects.visible_to(actor)
+        .filter(Exists(APIKey.objects.live().filter(pk=key)), pk=pk)
+        .values_list("pk")
+    ),
+    key=models.BigAutoField(),
+    pk=models.CharField(),
+)
 
 
 def readable(request: Request, session_id: str) -> Session:

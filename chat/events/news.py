@@ -8,10 +8,11 @@ import logging
 from collections.abc import Iterable
 from functools import partial
 
-from django.db import transaction
+from django.db import models, transaction
 from django_eventstream import send_event
 
 from chat.models import Membership, Session, Visit
+from chat.models.prepared import Prepared
 from chat.models.threads import in_thread
 
 logger = logging.getLogger(__name__)
@@ -48,11 +49,20 @@ def index_changed(index_id: str, project_id: str) -> None:
 
 
 def _session_changed(session_id: str, moved: bool) -> None:
-    owner = Session.objects.filter(pk=session_id).values_list("owner", flat=True).first()
-    readers = Visit.objects.filter(session=session_id).values_list("user", flat=True)
-    if owner is not None:
-        _tell([owner], SESSION, {"id": session_id, "moved": moved})
-        _tell(set(readers) - {owner}, SESSION, {"id": session_id, "moved": False})
+    if row := _owner.first(session=session_id):
+        readers = {reader for (reader,) in _readers.rows(session=session_id)}
+        _tell(row, SESSION, {"id": session_id, "moved": moved})
+        _tell(readers.difference(row), SESSION, {"id": session_id, "moved": False})
+
+
+_owner = Prepared(
+    lambda session: Session.objects.filter(pk=session).values_list("owner"),
+    session=models.CharField(),
+)
+_readers = Prepared(
+    lambda session: Visit.objects.filter(session=session).values_list("user"),
+    session=models.CharField(),
+)
 
 
 session_changed_soon = in_thread(_session_changed)

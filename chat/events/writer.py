@@ -16,10 +16,12 @@ from django.db import (
     close_old_connections,
     connection,
     connections,
+    models,
     transaction,
 )
 
 from chat.models import Session, Turn
+from chat.models.prepared import Prepared
 
 from .leases import process_name
 from .types import Event as AnyEvent
@@ -131,12 +133,7 @@ def _save(batch: _Batch) -> set[int]:
     """One transaction. Turns this process no longer holds are left out and answered."""
     turns = batch.turns
     with transaction.atomic():
-        held = set(
-            Turn.objects.select_for_update()
-            .running()
-            .filter(pk__in=turns, lease_owner=process_name())
-            .values_list("pk", flat=True)
-        )
+        held = {turn for (turn,) in _held.rows(owner=process_name())}
         kept = [
             (session_id, stamped) for session_id, stamped in batch.events if stamped.turn in held
         ]
@@ -145,6 +142,14 @@ def _save(batch: _Batch) -> set[int]:
             if isinstance(stamped.event, Stop):
                 _end_turn(session_id, stamped, stamped.event, batch.endings[stamped.turn])
     return turns - held
+
+
+_held = Prepared(
+    lambda owner: (
+        Turn.objects.select_for_update().running().filter(lease_owner=owner).values_list("pk")
+    ),
+    owner=models.CharField(),
+)
 
 
 def _insert(events: Sequence[tuple[str, Stamped]]) -> None:

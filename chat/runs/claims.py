@@ -65,7 +65,7 @@ def claim_queued(session_id: str) -> tuple[Actor, Turn, Stamped] | None:
 
     A prompt whose author may not ask here any more is dropped.
     """
-    if not QueuedPrompt.objects.filter(session=session_id).exists():
+    if not _queued.rows(session=session_id):
         return None
     session = Session.objects.select_for_update().live().filter(pk=session_id).first()
     if session is None or session.turns.running().exists():
@@ -97,6 +97,10 @@ _askable = Prepared(
 )
 _running = Prepared(
     lambda session: Turn.objects.running().filter(session=session).values_list("pk"),
+    session=models.CharField(),
+)
+_queued = Prepared(
+    lambda session: QueuedPrompt.objects.filter(session=session).values_list("pk")[:1],
     session=models.CharField(),
 )
 _bound = Prepared(
