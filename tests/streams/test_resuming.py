@@ -43,7 +43,7 @@ def test_a_line_cut_after_every_event_of_a_running_answer_loses_none(pair, sessi
 def test_a_page_cut_after_every_piece_shows_every_word_and_in_the_end_what_a_reload_shows(
     pair, session, stand_in
 ):
-    stand_in.say(tokens=30, rate=30)
+    stand_in.say(tokens=30, rate=12)
     place, shown = "0-", []
     with pair[0].api() as api, signed_in(pair[0]) as here, signed_in(pair[1]) as there:
         with prompt(api, session) as given:
