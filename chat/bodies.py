@@ -7,6 +7,8 @@ from typing import Any
 
 from django.conf import settings
 
+from chat.errors import CarrelError, TooLarge
+
 MEGABYTE = 1024 * 1024
 ROOM = MEGABYTE  # for what wraps the file in a form
 
@@ -43,13 +45,17 @@ def limited(application: Application) -> Application:
             return message
 
         if declared_length(scope) > largest_body():
-            return await refuse(send)
+            return await refuse(scope, send, too_large())
         try:
             await application(scope, receive_so_much, send)
         except TooLong:  # Django receives all before it answers anything
-            await refuse(send)
+            await refuse(scope, send, too_large())
 
     return serve
+
+
+def too_large() -> TooLarge:
+    return TooLarge(f"A request may have at most {settings.MAX_UPLOAD_MB} MB here.")
 
 
 def declared_length(scope: dict[str, Any]) -> int:
@@ -57,15 +63,17 @@ def declared_length(scope: dict[str, Any]) -> int:
     return int(given) if given.isdigit() else 0
 
 
-async def refuse(send: Send) -> None:
-    detail = f"A request may have at most {settings.MAX_UPLOAD_MB} MB here."
-    body = json.dumps({"detail": detail}).encode()
+async def refuse(scope: dict[str, Any], send: Send, error: CarrelError) -> None:
+    """Without Django: to the API's clients in their shape, to a page's script as it is."""
+    body, kind = error.message.encode(), "text/plain; charset=utf-8"
+    if scope["path"].startswith("/api/"):
+        body, kind = json.dumps({"detail": error.message}).encode(), "application/json"
     headers = {
-        "Content-Type": "application/json",
+        "Content-Type": kind,
         "Content-Length": str(len(body)),
         "Connection": "close",
         "X-Request-ID": uuid.uuid4().hex,
     }
     written = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": 413, "headers": written})
+    await send({"type": "http.response.start", "status": error.status, "headers": written})
     await send({"type": "http.response.body", "body": body})

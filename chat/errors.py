@@ -8,7 +8,8 @@ CarrelError
 │   └── Settled        409  ... and waiting will not change it
 ├── TooLarge           413
 ├── Unavailable        503  something this needs is down
-│   └── SearchFailed
+│   ├── SearchFailed
+│   └── NoRoom             ... a disk, which is full
 ├── UnreadableFile     a file that cannot be turned into text
 └── ModelError         the model endpoint let the turn down
     ├── ModelRefused       it answered with an error
@@ -22,6 +23,18 @@ CarrelError
 
 Every message is a sentence that may be shown to a person and says what to do next.
 """
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+logger = logging.getLogger(__name__)
+
+NO_ROOM = (
+    "Nothing can be saved: the server's disk is full. Whoever runs this server can make room; "
+    "then try again."
+)
 
 
 class CarrelError(Exception):
@@ -84,6 +97,13 @@ class SearchFailed(Unavailable):
     code = "search_failed"
 
 
+class NoRoom(Unavailable):
+    code = "no_room"
+
+    def __init__(self, message: str = NO_ROOM):
+        super().__init__(message)
+
+
 class UnreadableFile(CarrelError):
     code = "unreadable_file"
     status = 422
@@ -124,3 +144,29 @@ class ModelTimeout(ModelError):
 
 class ModelBroken(ModelError):
     code = "model_broken"
+
+
+def is_full(exc: BaseException | None) -> bool:
+    """Whether a file or a database refused what was written for want of room."""
+    cause = (exc and exc.__cause__) or exc
+    return (
+        getattr(cause, "errno", 0) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        or getattr(cause, "sqlite_errorname", "") in _FULL_SQLITE
+        or getattr(cause, "sqlstate", "") == _FULL_POSTGRES
+    )
+
+
+@contextmanager
+def if_there_is_room() -> Iterator[None]:
+    """For what can be done without: who can save nothing can still read."""
+    try:
+        yield
+    except Exception as exc:
+        if not is_full(exc):
+            raise
+        logger.error("the disk is full, make room error=%s", exc)
+
+
+# Of the system's reasons SQLite tells but ENOSPC; a quota or a limit is an error in writing.
+_FULL_SQLITE = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
+_FULL_POSTGRES = "53100"

@@ -12,3 +12,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("chat.web.urls")),
 ]
+
+handler500 = "chat.web.views.broken.broken"

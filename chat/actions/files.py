@@ -7,7 +7,7 @@ from django.core.files.base import File as Upload
 from django.db import transaction
 from django.utils import timezone
 
-from chat.errors import Forbidden, TooLarge
+from chat.errors import Forbidden, NoRoom, TooLarge, is_full
 from chat.models import Actor, DirectoryFile, File, Project, Role
 
 
@@ -27,7 +27,7 @@ def store_file(
 ) -> File:
     """Keep the upload's bytes under the name, which is only a name and may look like a path.
 
-    Read in pieces, never held whole. Raises ``Forbidden`` and ``TooLarge``.
+    Read in pieces, never held whole. Raises ``Forbidden``, ``TooLarge`` and ``NoRoom``.
     """
     allow_editing(actor, project)
     if upload.size > settings.MAX_UPLOAD_MB * 1024 * 1024:
@@ -40,11 +40,14 @@ def store_file(
         size=upload.size,
         sha256=_sha256(upload),
     )
-    file.content.save(file.pk.hex, upload, save=False)
+    content = file.content
     try:
+        content.save(file.pk.hex, upload, save=False)
         file.save(force_insert=True)
-    except BaseException:
-        file.content.delete(save=False)
+    except BaseException as exc:
+        content.storage.delete(content.name or content.field.generate_filename(file, file.pk.hex))
+        if is_full(exc):
+            raise NoRoom from exc
         raise
     return file
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja.security import HttpBearer
 
+from chat.errors import if_there_is_room
 from chat.models import Actor, APIKey, Project
 from chat.models.prepared import Prepared, columns, made
 from chat.models.projects import digest
@@ -57,4 +58,5 @@ def note_use(key: APIKey) -> None:
     """Write down that the key is in use; not at every call, each write would wait its turn."""
     now = timezone.now()
     if key.last_used_at is None or key.last_used_at < now - USE_NOTED_EVERY:
-        APIKey.objects.filter(pk=key.pk).update(last_used_at=now)
+        with if_there_is_room():
+            APIKey.objects.filter(pk=key.pk).update(last_used_at=now)

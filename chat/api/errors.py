@@ -13,7 +13,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError, ValidationErrorContext
 from pydantic import BaseModel
 
-from chat.errors import CarrelError, Invalid, ModelError, Settled, Unavailable
+from chat.errors import CarrelError, Invalid, ModelError, NoRoom, Settled, Unavailable, is_full
 
 from .json import answer
 
@@ -108,8 +108,19 @@ def on_suspicion(request: HttpRequest, exc: SuspiciousOperation) -> HttpResponse
 
 
 def on_database_down(request: HttpRequest, exc: OperationalError) -> HttpResponse:
+    if is_full(exc):
+        return on_full_disk(request, exc)
     logger.error("database unavailable path=%s error=%s", request.path, exc)
     return problem("The database is not available just now.", 503, Retry_After="2")
+
+
+def on_full_disk(request: HttpRequest, exc: Exception) -> HttpResponse:
+    logger.error("the disk is full, make room path=%s error=%s", request.path, exc)
+    return on_carrel_error(request, NoRoom())
+
+
+def on_os_error(request: HttpRequest, exc: OSError) -> HttpResponse:
+    return on_full_disk(request, exc) if is_full(exc) else on_bug(request, exc)
 
 
 def on_bug(request: HttpRequest, exc: Exception) -> HttpResponse:
@@ -130,6 +141,7 @@ def install(api: NinjaAPI) -> None:
         HttpError: on_http_error,
         SuspiciousOperation: on_suspicion,
         OperationalError: on_database_down,
+        OSError: on_os_error,
         pydantic.ValidationError: on_bug,
         Exception: on_bug,
     }.items():

@@ -4,13 +4,15 @@ A process is named by the place its process number counts in, that number, and a
 reader in the same place need not wait for a lease to run out: it can see that the process is gone.
 """
 
+import logging
 import os
 import secrets
 import socket
 from functools import cache
 from pathlib import Path
+from typing import cast
 
-from django.db import models, transaction
+from django.db import DatabaseError, models, transaction
 from django.db.models import Max, Min
 from django.utils import timezone
 
@@ -21,6 +23,8 @@ from chat.models.prepared import Prepared
 from .transcript import Exchange, fold
 from .types import Event as AnyEvent
 from .types import Stamped, Stop, Text, Thinking, ToolResult, from_payload, to_payload
+
+logger = logging.getLogger(__name__)
 
 # Followers of the dead process may have seen events that were never saved. The settling events
 # are numbered far beyond them, so that a client resuming from the last one it saw misses nothing.
@@ -39,6 +43,7 @@ def _place() -> str:
 
 
 _token = secrets.token_hex(4)
+_given_up: set[int] = set()  # turns of this process that nothing could be saved of
 
 
 def process_name() -> str:
@@ -62,20 +67,48 @@ def is_dead(owner: str) -> bool:
     return False
 
 
-def settle_dead(session_id: str) -> bool:
-    """End the session's running turn if nobody runs it any more. True if that was so."""
+def dead_turn(session_id: str) -> Turn | None:
+    """The session's running turn, if nobody runs it any more."""
     turn = Turn.objects.running().filter(session=session_id).first()
     if turn is None:
-        return False
+        return None
     lapsed = turn.lease_expires_at is None or turn.lease_expires_at < timezone.now()
-    if not lapsed and not is_dead(turn.lease_owner):
-        return False
-    return settle(turn)
+    return turn if lapsed or turn.pk in _given_up or is_dead(turn.lease_owner) else None
+
+
+def settle_dead(session_id: str) -> bool:
+    """End the session's running turn if nobody runs it any more. True if that was so."""
+    turn = dead_turn(session_id)
+    return turn is not None and settle(turn)
+
+
+def end_dead(session_id: str) -> list[Stamped] | None:
+    """``settle_dead``, for a reader, who must not fail or wait where nothing can be saved.
+
+    None if there was nothing to end; else the events of the end that are in no row yet.
+    """
+    turn = dead_turn(session_id)
+    if turn is None:
+        return None
+    try:
+        return [] if settle(turn) else None
+    except DatabaseError as exc:
+        logger.warning("turn not settled yet turn=%s error=%s", turn.pk, exc)
+        return _end_of(turn)
 
 
 def settle_lapsed() -> int:
     """End all turns whose lease has run out, also those that nobody reads; answers how many."""
     return sum(settle(turn) for turn in Turn.objects.lapsed())
+
+
+def give_up(turn: Turn) -> None:
+    """End a turn of this process that can be written on no more, unless another already has."""
+    _given_up.add(turn.pk)
+    held = Turn.objects.running().filter(pk=turn.pk, lease_owner=process_name())
+    held.update(lease_owner="", lease_expires_at=timezone.now())
+    settle_dead(turn.session_id)
+    _given_up.discard(turn.pk)
 
 
 @transaction.atomic
@@ -86,33 +119,35 @@ def settle(turn: Turn) -> bool:
     )
     if not ended.update(state=Turn.State.INTERRUPTED, error=INTERRUPTED):
         return False
+    events = _end_of(turn)
+    Event.objects.bulk_create(row(turn.session_id, stamped) for stamped in events)
+    usage, now = cast(Stop, events[-1].event).usage, events[-1].at
+    Turn.objects.filter(pk=turn.pk).update(
+        finished_at=now, duration_ms=usage["duration_ms"], rounds=usage["turns"]
+    )
+    Session.objects.filter(pk=turn.session_id).update(last_used_at=now)
+    return True
+
+
+def _end_of(turn: Turn) -> list[Stamped]:
+    """What a dead turn lacks; the same again until it is saved."""
     exchange = fold(stamped_rows(turn.events.order_by("seq"))).exchanges[0]
     # By the events' own clock: the turn's row is made a moment after its first event is stamped.
     span = turn.events.aggregate(began=Min("created_at"), ended=Max("created_at"))
-    duration_ms = int((span["ended"] - span["began"]).total_seconds() * 1000)
     stop = Stop(
         is_error=True,
         error=INTERRUPTED,
         usage={
-            "duration_ms": duration_ms,
+            "duration_ms": int((span["ended"] - span["began"]).total_seconds() * 1000),
             "total_input_tokens": turn.input_tokens,
             "total_output_tokens": turn.output_tokens,
             "turns": max(turn.rounds, 1),
         },
         skipped_index_ids=tuple(turn.skipped_index_ids) or None,
     )
-    seq = next_seq(turn.session_id) + SETTLING_GAP
-    now = timezone.now()
-    events = [*loose_ends(exchange), stop]
-    Event.objects.bulk_create(
-        row(turn.session_id, Stamped(seq + i, turn.pk, now, event))
-        for i, event in enumerate(events)
-    )
-    Turn.objects.filter(pk=turn.pk).update(
-        finished_at=now, duration_ms=duration_ms, rounds=stop.usage["turns"]
-    )
-    Session.objects.filter(pk=turn.session_id).update(last_used_at=now)
-    return True
+    seq, now = next_seq(turn.session_id) + SETTLING_GAP, timezone.now()
+    events = enumerate([*loose_ends(exchange), stop], seq)
+    return [Stamped(number, turn.pk, now, event) for number, event in events]
 
 
 def loose_ends(exchange: Exchange) -> list[AnyEvent]:

@@ -7,9 +7,7 @@ is shown only after it is saved. Followers of turns that run elsewhere read rows
 
 import asyncio
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from weakref import WeakSet
 
 from django.db.models import Q, QuerySet
@@ -19,9 +17,11 @@ from chat.models import Event, Session, Turn
 from chat.models.threads import in_thread
 
 from .bell import bell
-from .leases import settle_dead, stamped_rows
+from .leases import end_dead, loose_ends, stamped_rows
+from .transcript import fold
 from .types import Event as AnyEvent
 from .types import Stamped, Stop, Text, TextDelta, ThinkingDelta
+from .waiters import Waiters, rings
 from .writer import Ending, Writer
 
 GATHER_FOR = 0.025  # seconds: after the first delta of a part, at most one event in this time
@@ -29,48 +29,6 @@ SILENCE = 15.0  # seconds without an event before a follower is given an empty b
 POLL_RUNNING = 0.25  # seconds between looks at a turn that runs in another process
 POLL_IDLE = 2.0  # ... and at a session in which nothing runs, or when the bell reaches us
 READ_AT_ONCE = 500  # rows
-
-
-class Waiters:
-    """Followers that sleep until a session has something new."""
-
-    def __init__(self) -> None:
-        self._futures: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
-
-    def wake(self, *session_ids: str) -> None:
-        for session_id in session_ids:
-            for future in self._futures.pop(session_id, ()):
-                if not future.done():
-                    future.set_result(None)
-
-    @contextmanager
-    def enrolled(self, session_id: str) -> Iterator[asyncio.Future[None]]:
-        """A future that the next ``wake`` resolves. Enrol first, look second: no ring is missed."""
-        future = asyncio.get_running_loop().create_future()
-        self._futures[session_id].add(future)
-        try:
-            yield future
-        finally:
-            if futures := self._futures.get(session_id):
-                futures.discard(future)
-                if not futures:
-                    del self._futures[session_id]
-
-
-async def rings(ring: asyncio.Future[None], seconds: float) -> bool:
-    """Whether it rings within so many seconds. At every event: ``asyncio.wait`` costs five times
-    as much."""
-    timer = asyncio.get_running_loop().call_later(seconds, ring.cancel)
-    try:
-        await ring
-    except asyncio.CancelledError:
-        current = asyncio.current_task()
-        if current and current.cancelling():
-            raise
-        return False
-    finally:
-        timer.cancel()
-    return True
 
 
 class Follower:
@@ -100,6 +58,7 @@ class TurnLog:
         self.events = [first]
         self.closed = False
         self.lost = False
+        self.is_unsaved = False  # has been shown to an end that no row tells
         self.first_text_at: float | None = None  # of the event loop's clock
         self._log = log
         self._seq = first.seq
@@ -121,6 +80,8 @@ class TurnLog:
 
     def gather(self, delta: TextDelta | ThinkingDelta) -> None:
         """Append a delta, joined with others that come within ``GATHER_FOR`` seconds of it."""
+        if self.lost:  # nothing releases any more what would be gathered
+            raise LostTurn(self.turn)
         if self.first_text_at is None and isinstance(delta, TextDelta):
             self.first_text_at = asyncio.get_running_loop().time()
         held = self._gathered
@@ -137,18 +98,27 @@ class TurnLog:
         """Append the stop: saved first, with the turn's new state, then shown."""
         self._release()
         stamped = self._stamp(stop)
+        saved = self._log.writer.put(self.session_id, stamped, ending)
         try:
-            saved = self._log.writer.put(self.session_id, stamped, ending)
-            refused = await asyncio.shield(saved)
+            self.lost = self.turn in await asyncio.shield(saved)
+            if not self.lost:
+                self._show(stamped)
         finally:
-            self.closed = True
-            self._log.forget(self)
-        if self.turn not in refused:
-            self._show(stamped)
+            if not self.lost:  # else whoever runs the turn says how it ends
+                self.closed = True
+                self._log.forget(self)
 
     def abandon(self) -> None:
         """Write no more; followers go on from the rows."""
         self.lost = self.closed = True
+        self._log.forget(self)
+
+    def end_unsaved(self, stop: Stop) -> None:
+        """Show an end though nothing can be saved: nobody is to wait until it can."""
+        self.lost = self.closed = self.is_unsaved = True
+        for event in [*loose_ends(fold(self.events).exchanges[0]), stop]:
+            self._seq += 1
+            self.events.append(Stamped(self._seq, self.turn, timezone.now(), event))
         self._log.forget(self)
 
     def after(self, seq: int) -> int | None:
@@ -255,12 +225,13 @@ class EventLog:
 
         Synchronous. A turn whose process has died is brought to its end first.
         """
-        settle_dead(session_id)
+        unsaved = end_dead(session_id) or []
         replaced = Q(type__in=Event.DELTAS) & ~Q(turn__state=Turn.State.RUNNING)
         rows = on_branch(session_id).filter(seq__gt=after).exclude(replaced)
         if before is not None:
             rows = rows.filter(seq__lt=before)
-        return stamped_rows(rows.order_by("seq"))
+            unsaved = [one for one in unsaved if one.seq < before]
+        return stamped_rows(rows.order_by("seq")) + [one for one in unsaved if one.seq > after]
 
     def join(self, session_id: str, person: int | None = None) -> Follower:
         """A follower that is told from now on, for ``follow``. Join first, look at the session
@@ -287,6 +258,7 @@ class EventLog:
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
         follower = follower or self.join(session_id, person)
+        ended_unsaved = 0  # a turn whose end, once it is saved, was given already
         while True:
             turn_log = self._running.get(session_id)
             if turn_log is not None and turn_log.after(after) is not None:
@@ -294,6 +266,7 @@ class EventLog:
                     after = batch[-1].seq if batch else after
                     yield batch
                 quiet_since = loop.time()
+                ended_unsaved = turn_log.turn if turn_log.is_unsaved else ended_unsaved
                 continue
             with self.waiters.enrolled(session_id) as ring:
                 batch, running = await _read(session_id, after)
@@ -305,7 +278,7 @@ class EventLog:
                 yield []
             if batch or loop.time() - quiet_since >= SILENCE:
                 after, quiet_since = batch[-1].seq if batch else after, loop.time()
-                yield batch
+                yield [one for one in batch if one.turn != ended_unsaved]
 
     async def _follow_here(
         self, turn_log: TurnLog, after: int, follower: Follower
@@ -338,9 +311,13 @@ def on_branch(session_id: str) -> QuerySet[Event]:
 def _read_rows(session_id: str, after: int) -> tuple[list[Stamped], bool]:
     rows = on_branch(session_id).filter(seq__gt=after).order_by("seq")
     batch = stamped_rows(rows[:READ_AT_ONCE])
-    if not batch and settle_dead(session_id):
-        batch = stamped_rows(rows[:READ_AT_ONCE])
-    return batch, not batch and Turn.objects.running().filter(session=session_id).exists()
+    if batch:
+        return batch, False
+    unsaved = end_dead(session_id)
+    if unsaved is not None:
+        batch = stamped_rows(rows[:READ_AT_ONCE]) or [one for one in unsaved if one.seq > after]
+        return batch, False
+    return [], Turn.objects.running().filter(session=session_id).exists()
 
 
 _read = in_thread(_read_rows)

@@ -20,6 +20,7 @@ from django.db import (
     transaction,
 )
 
+from chat.errors import is_full
 from chat.models import Session, Turn
 from chat.models.prepared import Prepared
 
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 COMMIT_EVERY = 0.05  # seconds: what a killed process may lose
 GIVE_UP_AFTER = 20.0  # seconds of a database that refuses; the lease runs out in that time too
+GIVE_UP_WHEN_FULL = 5.0  # ... for want of room, which comes back only when somebody makes it
 
 
 @dataclass(slots=True)
@@ -108,7 +110,7 @@ class Writer:
 
 def _save_patiently(batch: _Batch) -> set[int]:
     """Save, retrying while the database is away; answers the turns that could not be saved."""
-    deadline = time.monotonic() + GIVE_UP_AFTER
+    began = time.monotonic()
     pause = 0.05
     while True:
         try:
@@ -120,10 +122,12 @@ def _save_patiently(batch: _Batch) -> set[int]:
                 return turns
             # One turn's bad row must not cost the others theirs.
             return set().union(*(_save_patiently(batch.only(turn)) for turn in turns))
-        except DatabaseError:
-            logger.exception("events not saved yet rows=%d", len(batch.events))
+        except DatabaseError as exc:
+            logger.warning("events not saved yet rows=%d error=%s", len(batch.events), exc)
             close_old_connections()
-            if time.monotonic() > deadline:
+            if time.monotonic() - began > (GIVE_UP_WHEN_FULL if is_full(exc) else GIVE_UP_AFTER):
+                why = "its disk is full, make room" if is_full(exc) else "it is away"
+                logger.error("the database saves nothing, %s turns=%s", why, batch.turns)
                 return batch.turns
         time.sleep(pause)
         pause = min(pause * 2, 2.0)

@@ -126,7 +126,7 @@ class TurnQuerySet(models.QuerySet["Turn"]):
         return self.running().filter(lease_expires_at__lt=timezone.now())
 
     def renew(self, owner: str) -> int:
-        """Prolong the leases of one process; answers how many it still holds."""
+        """Prolong a process's leases of these; answers how many it still holds."""
         return self.running().filter(lease_owner=owner).update(lease_expires_at=lease_end())
 
 

@@ -13,11 +13,20 @@ from pathlib import PurePosixPath
 
 import numpy as np
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from chat import conf
-from chat.errors import ModelBusy, ModelError, ModelTimeout, ModelUnreachable, UnreadableFile
+from chat.errors import (
+    NO_ROOM,
+    ModelBusy,
+    ModelError,
+    ModelTimeout,
+    ModelUnreachable,
+    UnreadableFile,
+    if_there_is_room,
+    is_full,
+)
 from chat.models import Chunk, DirectoryFile, Document, Index, Sync
 
 from .attachments import count_attachments, save_attachment
@@ -147,7 +156,8 @@ class _Making:
                 self._rename(document, file)
             else:
                 document = self._read(file)
-            self._keep_attachments(file, document)
+            with if_there_is_room():  # what is beside the text is made in the next sync
+                self._keep_attachments(file, document)
             self._count(document)
         self._lease.check()
 
@@ -186,7 +196,14 @@ class _Making:
             self._lease.check()  # a cancel ends the parser too, which is no fault of the file
             return self._store(file, None, [], error=error.message)
         spans = split(reading)
-        return self._store(file, reading, spans, self._embed(file, reading, spans))
+        vectors = self._embed(file, reading, spans)
+        try:
+            return self._store(file, reading, spans, vectors)
+        except DatabaseError as error:
+            if not is_full(error):
+                raise
+            logger.error("the disk is full, make room file=%s error=%s", file.pk, error)
+            return self._store(file, None, [], error=NO_ROOM)
 
     def _reading(self, file: DirectoryFile) -> Reading:
         name = file.display_name

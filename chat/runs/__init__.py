@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import Context
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from django.db import DatabaseError, models
 from chat import conf
 from chat.agent import titles
 from chat.agent.run import Job, Tally, answer
-from chat.errors import CarrelError, Invalid
+from chat.errors import NO_ROOM, CarrelError, Invalid, is_full
 from chat.events import news
 from chat.events.bell import bell
-from chat.events.leases import INTERRUPTED, process_name
+from chat.events.leases import INTERRUPTED, give_up, process_name
 from chat.events.log import LostTurn, TurnLog, log
 from chat.events.transcript import fold
 from chat.events.types import Stamped, Stop, UserInput, Warning_
@@ -45,6 +45,7 @@ BROKEN = (
     "Something went wrong in Carrel while answering. Try again; if it happens again, the server's "
     "log tells the person who runs it why."
 )
+UNSAVED = "The answer could not be saved: the server's database is away. Ask again to retry."
 NO_INDEX = "None of the indexes can be searched. Choose others, or sync them first."
 ALL_WANTED = "Not all of the indexes can be searched, and this message asked for all of them."
 
@@ -166,10 +167,6 @@ async def _run(claimed: Claimed, turn_log: TurnLog) -> None:
         await _answer(claimed, turn_log, tally, outcome)
     except LostTurn:
         turn_log.lost = True
-    if turn_log.lost:
-        logger.warning("turn lost to another process turn=%s", turn.pk)
-        turn_log.abandon()
-        return
     seconds, first = loop.time() - started, turn_log.first_text_at
     usage = {
         "duration_ms": round(seconds * 1000),
@@ -177,10 +174,16 @@ async def _run(claimed: Claimed, turn_log: TurnLog) -> None:
         "total_output_tokens": tally.output_tokens,
         "turns": max(tally.rounds, 1),
     }
+    if turn_log.lost:
+        await _lose(turn, turn_log, usage)
+        return
     failed = outcome.state in {Turn.State.FAILED, Turn.State.INTERRUPTED}
     stop = Stop(failed, outcome.error, usage, outcome.skipped or None)
     ending = Ending(outcome.state, None if first is None else round((first - started) * 1000))
     await turn_log.finish(stop, ending)
+    if turn_log.lost:
+        await _lose(turn, turn_log, usage)
+        return
     _tell(turn.session_id)
     if outcome.state != Turn.State.INTERRUPTED:  # this process is ending; another one goes on
         await start_next(turn.session_id)
@@ -221,6 +224,21 @@ async def _answer(claimed: Claimed, turn_log: TurnLog, tally: Tally, outcome: Ou
     except Exception:
         logger.exception("turn broke turn=%s", turn.pk)
         outcome.state, outcome.error = Turn.State.FAILED, BROKEN
+
+
+async def _lose(turn: Turn, turn_log: TurnLog, usage: Mapping[str, float]) -> None:
+    """Another process has ended the turn, or its events cannot be saved."""
+    try:
+        await _give_up(turn)
+    except DatabaseError as exc:
+        logger.error("turn ended unsaved turn=%s error=%s", turn.pk, exc)
+        turn_log.end_unsaved(Stop(True, NO_ROOM if is_full(exc) else UNSAVED, usage))
+    else:
+        logger.warning("turn lost turn=%s", turn.pk)
+        turn_log.abandon()
+
+
+_give_up = in_thread(give_up)
 
 
 def _tell(session_id: str, moved: bool = False) -> None:
@@ -283,17 +301,22 @@ async def _entitle(job: Job, turn: Turn) -> None:
 
 async def _keep_leases() -> None:
     """Renew the leases of all that runs here, and see who asked for a stop elsewhere."""
+    is_failing = False
     while _tasks:
         await asyncio.sleep(RENEW_EVERY)
         try:
             _stop_here(await _renew())
-        except DatabaseError:
-            logger.exception("leases not renewed")
+            is_failing = False
+        except DatabaseError as exc:
+            if not is_failing:  # once, not for every second until it is mended
+                logger.warning("leases not renewed error=%s", exc)
+            is_failing = True
 
 
 def _renew_leases() -> list[int]:
-    mine = Turn.objects.running().filter(lease_owner=process_name())
-    Turn.objects.renew(process_name())
+    # Not all that bear this process's name: one it could not bring to its end is to run out.
+    mine = Turn.objects.running().filter(pk__in=list(_tasks), lease_owner=process_name())
+    mine.renew(process_name())
     return list(mine.filter(cancel_requested=True).values_list("pk", flat=True))
 
 

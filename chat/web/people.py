@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractUser
 from django.http import HttpRequest
 
+from chat.errors import if_there_is_room
 from chat.events import news
 from chat.models import Actor, Session, Visit
 
@@ -39,5 +40,6 @@ def is_still_signed_in(request: HttpRequest) -> bool:
 
 def note_visit(actor: Actor, session: Session) -> None:
     """The actor reads the session: it is not unread any more, on any of their pages."""
-    if Visit.note(session, actor.person):
-        news.visited(session, actor.person.pk)
+    with if_there_is_room():
+        if Visit.note(session, actor.person):
+            news.visited(session, actor.person.pk)

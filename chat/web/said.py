@@ -39,6 +39,7 @@ SENTENCES = [
     gettext_noop("Not all of the indexes can be searched, and this message asked for all of them."),
     gettext_noop("The answer was interrupted: the server stopped while writing it."),
     gettext_noop("Ask again to retry."),
+    gettext_noop("The answer could not be saved: the server's database is away."),
     gettext_noop("The index “%(name)s” was skipped: its first sync is not done yet."),
     gettext_noop("The index %(name)s was skipped: it was deleted, or you may not use it any more."),
     gettext_noop("This answer is by %(model)s instead."),
@@ -77,6 +78,9 @@ SENTENCES = [
     gettext_noop("check %(setting)s_MODEL, and that %(setting)s_BASE_URL ends in /v1"),
     gettext_noop("The model endpoint"),
     gettext_noop("The embedding endpoint"),
+    # Room
+    gettext_noop("Nothing can be saved: the server's disk is full."),
+    gettext_noop("Whoever runs this server can make room; then try again."),
     # Files
     gettext_noop("This file is larger than the %(limit)s MB allowed here."),
     gettext_noop("The file is empty."),

@@ -2,8 +2,10 @@
 
 import asyncio
 import io
+import logging
 from argparse import ArgumentParser
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
@@ -17,7 +19,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from chat import runs
-from chat.bodies import largest_body
+from chat.bodies import largest_body, refuse
+from chat.errors import NoRoom, is_full
+
+logger = logging.getLogger(__name__)
 
 BODY_CHUNK = 256 * 1024  # bytes
 PATIENCE = 30.0  # seconds that a refused client may go on sending
@@ -50,13 +55,15 @@ class Request(http_protocol.WebRequest):
 
     Twisted would read all of a multipart body to parse it, and daphne then queues the whole body
     in memory: an upload of 100 MB took 1.3 GB, and every stream of the process stood still.
-    One that is too large is not received: the application refuses it by its length.
+    One that is too large is not received: the application refuses it by its length. One that the
+    disk has no room for is received to its end, since clients read no answer before, and let go.
     """
 
     def __init__(self, *args: Any):
         super().__init__(*args, parsePOSTFormSubmission=False)
         self.body: Any = None
         self.received = 0
+        self.is_lost = False  # the disk was full
 
     def gotLength(self, length: int | None) -> None:
         if length and length > largest_body():
@@ -69,12 +76,27 @@ class Request(http_protocol.WebRequest):
 
     def handleContentChunk(self, data: bytes) -> None:
         self.received += len(data)
-        if self.received <= largest_body():
+        if self.received > largest_body() or self.is_lost:
+            return
+        with self.losing_at_most_the_body():
             super().handleContentChunk(data)
 
+    @contextmanager
+    def losing_at_most_the_body(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            if not is_full(exc):
+                raise
+            self.is_lost = True
+            with suppress(OSError):  # it tries once more to write what it holds
+                cast(Any, self.content).close()
+            self.content = io.BytesIO()
+
     def process(self) -> Any:
+        with self.losing_at_most_the_body():
+            cast(Any, self.content).seek(0)
         self.body, self.content = self.content, io.BytesIO()
-        self.body.seek(0)
         if self.received:  # a body in chunks comes without it, and Django takes that for no body
             self.requestHeaders.setRawHeaders(b"content-length", [str(self.received).encode()])
         return super().process()
@@ -94,6 +116,7 @@ def hang_up(channel: Any) -> None:
 class WebServer(Server):
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         scope["carrel.body"] = getattr(protocol, "body", None)
+        scope["carrel.is_lost"] = getattr(protocol, "is_lost", False)
         return super().create_application(protocol, scope)
 
     def kill_all_applications(self) -> Any:
@@ -111,6 +134,10 @@ def with_body_from_disk(application: Callable[..., Awaitable[None]]) -> Callable
 
     async def serve(scope: dict[str, Any], receive: Receive, send: Any) -> None:
         body = scope.pop("carrel.body")
+        if scope.pop("carrel.is_lost"):
+            logger.error("the disk is full, make room path=%s", scope["path"])
+            await refuse(scope, send, NoRoom())
+            return
 
         async def receive_body_first() -> Message:
             nonlocal body
