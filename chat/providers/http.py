@@ -85,15 +85,14 @@ class Endpoint:
 
     async def _send(self, path: str, payload: Payload) -> httpx.Response:
         client = await shared_client()
-        base = _checked(self._base_url)
+        address, auth = _address(self._base_url, path)
         request = client.build_request(
             "POST",
-            base.copy_with(path=base.path.rstrip("/") + path, username=None, password=None),
+            address,
             content=orjson.dumps(payload, option=orjson.OPT_NON_STR_KEYS),
             headers=self._headers(),
             timeout=httpx.Timeout(self.failures.timeout, connect=CONNECT_TIMEOUT),
         )
-        auth = (base.username, base.password) if base.username else None
         return await client.send(request, stream=True, auth=auth)
 
     def _headers(self) -> dict[str, str]:
@@ -104,14 +103,17 @@ class Endpoint:
         return headers | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
 
 
-def _checked(base_url: str) -> httpx.URL:
-    """The address, parsed. Raises ``httpx.InvalidURL``."""
-    url = httpx.URL(base_url)
+@cache  # it is the same at every request
+def _address(base_url: str, path: str) -> tuple[httpx.URL, tuple[str, str] | None]:
+    """Where to post, and as whom. Raises ``httpx.InvalidURL``."""
+    base = httpx.URL(base_url)
     try:
-        url.host.encode("idna")  # else this fails below the transport, as no network error
+        base.host.encode("idna")  # else this fails below the transport, as no network error
     except UnicodeError as exc:
         raise httpx.InvalidURL("no host name") from exc
-    return url
+    auth = (base.username, base.password) if base.username else None
+    path = base.path.rstrip("/") + path
+    return base.copy_with(path=path, username=None, password=None), auth
 
 
 class _Patience:
