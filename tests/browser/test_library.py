@@ -38,6 +38,35 @@ def test_a_folder_is_sent_file_by_file_and_its_paths_are_kept(empty: Page, tmp_p
     )
 
 
+def drop(page: Page, *paths: Path) -> None:
+    """As a hand drags them from its desktop onto the page."""
+    box = page.locator("drop-zone").bounding_box()
+    assert box is not None
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    hand = page.context.new_cdp_session(page)
+    for move in ("dragEnter", "dragOver", "drop"):
+        place = {"x": box["x"] + 20, "y": box["y"] + 20}
+        hand.send("Input.dispatchDragEvent", {"type": move, **place, "data": data})
+
+
+def test_a_folder_and_a_file_are_dropped_together(empty: Page, tmp_path: Path):
+    names = [f"attic/boxes/{number:03d}.md" for number in range(120)]  # more than one reading
+    for name in (*names, "attic/stairs.md", "attic/.git/config", "door.md"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {name}\n\nThe stairs were painted in March.")
+    (tmp_path / "attic/empty").mkdir()
+
+    drop(empty, tmp_path / "attic", tmp_path / "door.md")
+
+    expect(empty.locator(".drop__tally")).to_have_text("122 of 122 sent", timeout=60_000)
+    expect(empty.locator("drop-zone[data-over]")).to_have_count(0)
+    sent = empty.locator(".upload__name").all_text_contents()
+    assert sorted(sent) == [*names, "attic/stairs.md", "door.md"]
+    empty.goto(f"{empty.url}?q=stairs")
+    expect(empty.locator("tbody tr")).to_contain_text("attic/stairs.md")
+
+
 def test_an_upload_is_cancelled_and_tried_again_and_few_go_at_once(empty: Page):
     held: list[Route] = []
     empty.route("**/files/", lambda route: held.append(route))
