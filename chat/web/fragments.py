@@ -16,6 +16,7 @@ from chat.events.transcript import Exchange, Transcript
 from chat.events.types import Stamped, Stop, TextDelta, ThinkingDelta, UserInput
 from chat.models import Session
 
+from .footnotes import copied, no_footnotes
 from .markdown import open_block, render
 from .notes import NOTHING, Note
 from .reading import Reading
@@ -83,6 +84,7 @@ class Answer:
         self.turn = reading.exchange.turn
         self.status = reading.status
         self.done = 0  # characters of the answer in finished blocks
+        self.footnotes = no_footnotes()  # in those
         self.closed, self.open = self._advance(reading)
 
     def catch_up(self, reading: Reading) -> list[str]:
@@ -102,8 +104,10 @@ class Answer:
         rest = text[self.done :]
         cut = open_block(rest)
         self.done += cut
-        closed = render(rest[:cut], reading.sources, reading.id) if cut else ""
-        return closed, render(rest[cut:], reading.sources, reading.id, whole=False)
+        shown, scope = reading.sources, reading.id
+        closed = render(rest[:cut], shown, scope, so_far=self.footnotes) if cut else ""
+        so_far = copied(self.footnotes)
+        return closed, render(rest[cut:], shown, scope, whole=False, so_far=so_far)
 
 
 def partial(target: str, swap: str, html: str) -> SafeString:

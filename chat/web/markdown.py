@@ -18,17 +18,17 @@ from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
-from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.tasklists import tasklists_plugin
 from mdit_py_plugins.texmath import texmath_plugin
 
 from . import formulas
+from .footnotes import Footnotes, footnotes_in_parts
 from .formulas import without_open_formula
 from .renderer import Renderer
 from .sources import Source
 
 MARKER = re.compile(r"\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\]")
-HALF_MARKER = re.compile(r"\[[\d,; ]*$")
+HALF_MARKER = re.compile(r"\[(?:[\d,; ]*|\^[^\]\s]*)\Z|^ {0,3}\[\^[^\]\s]+\]\Z", re.MULTILINE)
 SEPARATOR_ROW = re.compile(r"^[|:\- ]+$\n?", re.MULTILINE)
 LINE_SIGNS = re.compile(r"^\s*(?:#{1,6}|>|[-*+]|```\w*)(?:\s+|$)", re.MULTILINE)
 CELL_BORDER = re.compile(r"[ \t]*(?:\|[ \t]*)+")
@@ -56,16 +56,24 @@ TAGS = {
 
 
 def render(
-    source: str, sources: Mapping[int, Source], scope: str, whole: bool = True
+    source: str,
+    sources: Mapping[int, Source],
+    scope: str,
+    whole: bool = True,
+    so_far: Footnotes | None = None,
 ) -> SafeString:
     """An answer, its ``[n]`` markers turned into named pills where ``sources`` knows the number.
 
     ``scope`` keeps footnote ids apart between answers of one page. With ``whole`` False the text
-    is still being written: code is not coloured yet and a half-written marker is held back.
+    is still being written: code is not coloured yet and a half-written marker is held back. With
+    ``so_far`` it is a part of a longer one: it goes on from the footnotes of those before it, and
+    adds its own to them.
     """
     if not whole:
         source = _mended(source)
     env = {"sources": sources, "docId": scope, "whole": whole, "mentioned": Counter()}
+    if so_far is not None:
+        env["so_far"] = so_far
     return _clean(_parser().render(source, env))
 
 
@@ -176,7 +184,7 @@ def _block_parser() -> MarkdownIt:
 def _with_extensions(parser: MarkdownIt) -> MarkdownIt:
     """Those that make blocks. A formula stands between dollars, ``\\( \\)`` or ``\\[ \\]``; "$5 to
     $10" is money."""
-    parser.use(footnote_plugin).use(texmath_plugin, delimiters="brackets")
+    parser.use(footnotes_in_parts).use(texmath_plugin, delimiters="brackets")
     return parser.use(
         dollarmath_plugin,
         allow_labels=False,

@@ -127,3 +127,41 @@ def test_a_failure_says_what_happened_and_keeps_what_was_written(follower, happe
     assert "<p>Bec</p>" in html
     assert "The model went away." in html
     assert 'data-state="failed"' in html
+
+
+NOTED = """Roses climb[^1] and bloom[^long].
+
+They bloom twice[^long].
+
+[^1]: Not *all*.
+[^long]: In June.
+
+    And in September.
+"""
+
+
+def test_a_footnote_has_its_number_before_its_note_is_written(follower, happened):
+    page = follower()
+    page.take(happened(UserInput("Why?")))
+    written, opened = "", ""
+
+    for letter in NOTED:
+        for _, swap, html in parts(page.take(happened(TextDelta(letter)))):
+            written += html if swap == "beforebegin" else ""
+            opened = html if swap != "beforebegin" else opened
+        assert "[" not in written + opened
+
+    end = page.take(happened(Text(NOTED), done()))
+    marks = re.compile(r'<sup class="footnote-ref">.*?</sup>')
+    notes = re.compile(r'<li id="fn.*?</li>', re.S)
+    for part in (marks, notes):
+        assert part.findall(written + opened) == part.findall(end) != []
+    assert '<ol class="footnotes-list" start="2">' in opened
+
+
+def test_a_mark_without_a_note_is_what_was_written(follower, happened):
+    page = follower()
+
+    html = page.take(happened(UserInput("Why?"), Text("Roses[^1]."), done()))
+
+    assert "<p>Roses[^1].</p>" in html
