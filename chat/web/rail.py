@@ -15,6 +15,7 @@ from chat.models import Actor, Session, Turn, Visit
 from chat.models.sessions import SessionQuerySet
 
 AT_ONCE = 50
+MOST = 1_000  # rows that are read anew where someone has gone far down
 SHARED_AT_ONCE = 10
 VISITS_AT_ONCE = 200  # searched for sessions of others: one's own may be ten thousand
 
@@ -25,17 +26,17 @@ class Group(NamedTuple):
     kind: str = ""  # "today": what is used now goes to its top; "fixed": its rows stay in place
 
 
-def rail_groups(actor: Actor, before: str = "") -> tuple[list[Group], str]:
+def rail_groups(actor: Actor, before: str = "", count: int = AT_ONCE) -> tuple[list[Group], str]:
     """Sessions under their headings, and the cursor of the next page ("" when there is none).
 
     ``before`` is such a cursor; without it the pinned ones lead, and those of others that the
-    actor has opened follow.
+    actor has opened follow. At most ``count`` of the actor's own are listed by age.
     """
     mine = with_signs(Session.objects.owned_by(actor).filter(archived_at=None), actor)
     unpinned = mine.filter(pinned_at=None).filter(_older_than(before)).recent()
-    rows = list(unpinned[: AT_ONCE + 1])
-    cursor = cursor_of(rows[AT_ONCE - 1]) if len(rows) > AT_ONCE else ""
-    groups = by_age(rows[:AT_ONCE])
+    rows = list(unpinned[: count + 1])
+    cursor = cursor_of(rows[count - 1]) if len(rows) > count else ""
+    groups = by_age(rows[:count])
     if before:
         return groups, cursor
     if not groups or groups[0].kind != "today":

@@ -15,6 +15,8 @@ customElements.define("news-line", class extends HTMLElement {
     addEventListener("pageshow", () => this.join(), { signal });
     addEventListener("pagehide", () => this.leave(), { signal });
     document.addEventListener("visibilitychange", () => this.soon(), { signal });
+    document.addEventListener("htmx:before:swap", (event) => this.swap(event), { signal });
+    document.addEventListener("rail-changed", () => this.hear({ kind: "rail" }), { signal });
   }
 
   // Going back in history puts another in its place: this one must not ask as well.
@@ -53,12 +55,27 @@ customElements.define("news-line", class extends HTMLElement {
     const rows = [...this.rows].filter((id) => document.getElementById(`row-${id}`));
     this.rows.clear();
     if (list.querySelector(".hit")) return; // search results are no list; leaving them reads it anew
-    if (this.all) htmx.ajax("GET", this.dataset.rail, { target: "#sessions", swap: "innerMorph" });
-    else if (rows.length) {
+    if (this.all) {
+      this.asked = `${this.dataset.rail}?rows=${this.shown}`; // further down it is left as it is
+      htmx.ajax("GET", this.asked, { target: "#sessions", swap: "innerMorph" });
+    } else if (rows.length) {
       const asked = new URLSearchParams(rows.map((id) => ["id", id]));
       htmx.ajax("GET", `${this.dataset.rows}?${asked}`, { target: "#sessions", swap: "none" });
     }
     this.all = false;
+  }
+
+  get shown() {
+    return document.querySelectorAll("#sessions ul:not([data-fixed]) > .row").length;
+  }
+
+  // A list that has grown since it was asked for would lose what it has grown by.
+  swap(event) {
+    const action = event.detail.ctx.request?.action;
+    if (action !== this.asked || this.shown <= Number(action.split("=")[1])) return;
+    event.preventDefault();
+    this.all = true;
+    this.soon();
   }
 
   // To the top of today's; one that is not here yet gets a place to be filled.

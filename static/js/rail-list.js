@@ -6,6 +6,7 @@ customElements.define("rail-list", class extends HTMLElement {
     const { signal } = this.heard;
     document.addEventListener("htmx:after:swap", (event) => this.swapped(event), { signal });
     document.addEventListener("keydown", (event) => this.press(event), { signal });
+    document.addEventListener("rail-changed", () => document.getElementById("details").hidePopover(), { signal });
     document.addEventListener("click", (event) => {
       this.button = event.target.closest('[hx-target="#details"]') ?? this.button;
     }, { signal, capture: true });

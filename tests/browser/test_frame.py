@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.server import Server
 
@@ -135,6 +135,57 @@ def test_a_session_is_deleted_and_brought_back_on_every_page(
 
     expect(row(page, session)).to_be_visible()
     expect(row(other, session)).to_be_visible()
+
+
+COLLECTOR = """
+from datetime import timedelta
+from django.utils import timezone
+from tests.factories import make_session, make_user
+user = make_user("collector", password="reading room")
+for number in range(130):
+    used = timezone.now() - timedelta(hours=number)
+    make_session(user, title=f"Session {number:03d}", last_used_at=used)
+"""
+
+
+def test_the_rows_that_were_loaded_stay_when_the_list_changes(browser: Browser, server: Server):
+    server.manage("shell", "--verbosity", "0", "-c", COLLECTOR)
+    context = browser.new_context(base_url=server.url)
+    page = context.new_page()
+    page.goto("/library/")
+    page.fill("[name=username]", "collector")
+    page.fill("[name=password]", "reading room")
+    page.get_by_role("button", name="Sign in").click()
+    rows = page.locator("#sessions .row")
+    expect(rows).to_have_count(50)
+    asked: list[Route] = []
+    page.route("**/rail/?rows=*", lambda route: asked.append(route), times=1)
+    with page.expect_request("**/rail/?rows=*"):
+        page.evaluate("document.dispatchEvent(new Event('rail-changed'))")
+    page.locator("#sessions").evaluate("list => { list.scrollTop = list.scrollHeight; }")
+    expect(rows).to_have_count(100)
+    with page.expect_response("**/rail/?rows=100"):
+        asked[0].continue_()
+    for count in (100, 130):
+        page.locator("#sessions").evaluate("list => { list.scrollTop = list.scrollHeight; }")
+        expect(rows).to_have_count(count)
+    far = rows.filter(has_text="Session 120")
+    far.scroll_into_view_if_needed()
+    far.hover()
+    far.locator(".row__more").click()
+
+    page.get_by_role("button", name="Put into the archive").click()
+
+    expect(rows).to_have_count(129)
+    expect(far).to_have_count(0)
+    expect(rows.filter(has_text="Session 121")).to_be_in_viewport()
+    near = rows.filter(has_text="Session 119")
+    near.hover()
+    near.locator(".row__more").click()
+    page.get_by_role("button", name="Pin").click()
+    expect(page.locator("[data-fixed] .row")).to_contain_text("Session 119")
+    expect(rows).to_have_count(129)
+    context.close()
 
 
 def test_sharing_is_one_choice_and_tells_who_came(page: Page, session: str):

@@ -123,3 +123,15 @@ def test_nobody_who_is_not_signed_in_hears_any_news(client):
     response = client.get(reverse("live"))
 
     assert response.status_code == 302
+
+
+@pytest.mark.parametrize(("asked", "listed"), [("", 50), ("20", 50), ("71", 71), ("none", 50)])
+def test_the_list_is_read_anew_as_far_down_as_it_was_loaded(client, reader, asked, listed):
+    for _ in range(90):
+        make_session(reader)
+
+    url = f"{reverse('rail')}?rows={asked}"
+    html = client.get(url, headers={"hx-request": "true"}).content.decode()
+
+    assert html.count('id="row-') == listed
+    assert "rail__older" in html

@@ -9,9 +9,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from chat.models import Actor, Document, Event, Session
+from chat.web.document import number_of
 from chat.web.markdown import plain
 from chat.web.people import actor_of, signed_in
-from chat.web.rail import AT_ONCE, by_age, opened_by, rail_groups, with_signs
+from chat.web.rail import AT_ONCE, MOST, by_age, opened_by, rail_groups, with_signs
 
 HITS = 30
 USABLE_ID = re.compile(r"[\w-]{1,40}", re.ASCII)
@@ -20,8 +21,10 @@ USABLE_ID = re.compile(r"[\w-]{1,40}", re.ASCII)
 @signed_in
 @require_GET
 def more(request: HttpRequest) -> HttpResponse:
-    """The next page of sessions, after the cursor ``?before=``; without it, the first."""
-    groups, cursor = rail_groups(actor_of(request), request.GET.get("before", ""))
+    """The next page of sessions, after the cursor ``?before=``; without it the first, as long as
+    the list of ``?rows=`` that it takes the place of."""
+    count = min(max(number_of(request, "rows"), AT_ONCE), MOST)
+    groups, cursor = rail_groups(actor_of(request), request.GET.get("before", ""), count)
     context = {"groups": groups, "cursor": cursor, "above": request.GET.get("above", "")}
     template = "chat/_rail_groups.html" if request.htmx else "chat/sessions.html"
     return render(request, template, context)

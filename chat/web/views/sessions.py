@@ -88,7 +88,7 @@ def details(request: HttpRequest, session_id: str) -> HttpResponse:
 def pin(request: HttpRequest, session_id: str) -> HttpResponse:
     session = own_session(request, session_id)
     pin_session(session, session.pinned_at is None)
-    return _whole_rail(request, session)
+    return _listed_elsewhere(request, session)
 
 
 @signed_in
@@ -97,7 +97,7 @@ def archive(request: HttpRequest, session_id: str) -> HttpResponse:
     """Out of the rail, or back into it; searched as before."""
     session = own_session(request, session_id)
     archive_session(session, session.archived_at is None)
-    return _whole_rail(request, session)
+    return _listed_elsewhere(request, session)
 
 
 @signed_in
@@ -183,10 +183,13 @@ def answer_with_row(request: HttpRequest, session: Session) -> HttpResponse:
     return render(request, "chat/_changed.html", {"session": again})
 
 
-def _whole_rail(request: HttpRequest, session: Session) -> HttpResponse:
+def _listed_elsewhere(request: HttpRequest, session: Session) -> HttpResponse:
+    """The page asks for the list itself: it knows how far down its reader has come."""
     if not request.htmx:
         return redirect("session", session.pk)
-    return render(request, "chat/_rail_again.html")
+    response = render(request, "chat/_listed_elsewhere.html")
+    response["HX-Trigger"] = "rail-changed"
+    return response
 
 
 def sharing_choices() -> list[tuple[str, str, str]]:
