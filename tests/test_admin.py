@@ -8,6 +8,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -27,6 +28,7 @@ from chat.models import (
     QueuedPrompt,
     Role,
     Session,
+    SignIn,
     Turn,
     Visit,
 )
@@ -94,6 +96,8 @@ def fill(name: str) -> dict[str, object]:
     rows += [session.queued_prompts.create(asked_by=key.user, prompt="And then?")]
     rows += [Visit.objects.create(session=session, user=key.user)]
     rows += [Preferences.objects.create(user=key.user, language="de")]
+    Client().force_login(key.user)
+    rows += [SignIn.objects.get(user=key.user)]
     rows += [session.bound_indexes.get(), session.project, session.project.memberships.first()]
     return {type(row).__name__: row for row in rows}
 
@@ -321,6 +325,19 @@ def test_the_reason_of_one_administrator_opens_nothing_for_another(client, answe
     client.force_login(make_admin())
 
     assert "Where can one" not in client.get(page_of(answered)).content.decode()
+
+
+def test_somebody_is_signed_out_from_the_list_and_no_page_shows_the_key(client):
+    other = Client()
+    other.force_login(make_user("rosa"))
+    sign_in = SignIn.objects.get(user__username="rosa")
+
+    page = client.get(reverse("admin:chat_signin_change", args=[sign_in.pk])).content.decode()
+    said = run_action(client, SignIn, "end", sign_in)
+
+    assert sign_in.session_id not in page
+    assert said == ["Signed out: 1."]
+    assert other.get(reverse("account")).status_code == 302
 
 
 def test_ones_own_session_needs_no_reason(client, answered):

@@ -10,6 +10,7 @@ from .people import Preferences
 from .projects import ORGANIZATION_ID, Actor, APIKey, Membership, Project, Role
 from .requests import CreateOnce
 from .sessions import MAX_INDEXES, BoundIndex, QueuedPrompt, Session, Turn
+from .sign_ins import SignIn
 from .visits import Visit
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "QueuedPrompt",
     "Role",
     "Session",
+    "SignIn",
     "Sync",
     "Turn",
     "Visit",

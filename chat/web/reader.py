@@ -1,4 +1,5 @@
-"""Every page as its reader has chosen it: the language, the looks, and their time zone."""
+"""Every page as its reader has chosen it: the language, the looks, and their time zone. That they
+were here is noted."""
 
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
@@ -15,6 +16,11 @@ from django.utils import timezone, translation
 from django.utils.decorators import sync_and_async_middleware
 
 from chat.models import Preferences
+from chat.models.threads import in_thread
+
+from .sign_ins import is_due, note_use
+
+note_use_soon = in_thread(note_use)
 
 ZONE_COOKIE = "timezone"  # set by the page, from the browser's own; see time-zone.js
 
@@ -27,6 +33,8 @@ def reader(get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable]):
         found = None
         if knows_reader(request) and (person := await request.session.aget(SESSION_KEY)):
             found = await Preferences.objects.filter(user=person).afirst()
+            if is_due(request):
+                await note_use_soon(request, int(person))
         follow(request, found or Preferences())
         return await cast(Awaitable[HttpResponseBase], get_response(request))
 
@@ -34,6 +42,8 @@ def reader(get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable]):
         found = None
         if knows_reader(request) and (person := request.session.get(SESSION_KEY)):
             found = Preferences.objects.filter(user=person).first()
+            if is_due(request):
+                note_use(request, int(person))
         follow(request, found or Preferences())
         return cast(HttpResponseBase, get_response(request))
 

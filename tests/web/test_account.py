@@ -3,15 +3,17 @@
 import io
 import json
 import zipfile
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from chat.events.types import Text, UserInput
-from chat.models import APIKey, Session
+from chat.models import APIKey, Session, SignIn
+from chat.web import sign_ins
 from tests.factories import make_key, make_project, make_session, make_user
 from tests.web.conftest import done, write_turn
 
@@ -128,3 +130,77 @@ async def test_the_archive_holds_ones_own_sessions_to_read_and_for_programs(
         "Green.",
         "keeper",
     )
+
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1"
+
+
+def another_browser(reader, agent: str = FIREFOX) -> Client:
+    other = Client(headers={"user-agent": agent})
+    other.post(reverse("login"), {"username": reader.username, "password": "reading room"})
+    return other
+
+
+def is_signed_in(client: Client) -> bool:
+    return client.get(reverse("account")).status_code == 200
+
+
+def test_one_sees_where_one_is_signed_in_and_ends_one_of_them(client, reader):
+    phone, laptop = another_browser(reader, IPHONE), another_browser(reader)
+    SignIn.objects.filter(browser=IPHONE).update(seen_at=datetime(2026, 3, 1, 9, tzinfo=UTC))
+
+    html = page(client, "account")
+    sign_in = SignIn.objects.get(browser=IPHONE)
+    client.post(reverse("end_sign_in", args=[sign_in.pk]))
+
+    assert html.count("this one") == 1
+    assert "Firefox on Linux" in html and "Safari on iPhone" in html
+    assert "last used March 1, 2026, 9 a.m." in html
+    assert [is_signed_in(one) for one in (client, phone, laptop)] == [True, False, True]
+    assert "Safari on iPhone" not in page(client, "account").partition("<h2")[2]
+
+
+def test_one_signs_out_everywhere_else(client, reader):
+    others = [another_browser(reader), another_browser(reader)]
+    stranger = Client()
+    stranger.force_login(make_user("stranger"))
+
+    client.post(reverse("end_sign_ins"))
+
+    assert [is_signed_in(one) for one in others] == [False, False]
+    assert is_signed_in(client) and is_signed_in(stranger)
+
+
+def test_nobody_ends_the_sign_in_of_another_or_the_one_in_use(client, reader):
+    stranger = make_user("stranger")
+    Client().force_login(stranger)
+    theirs, mine = SignIn.objects.get(user=stranger), SignIn.objects.get(user=reader)
+
+    answers = [client.post(reverse("end_sign_in", args=[one.pk])) for one in (theirs, mine)]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert SignIn.objects.count() == 2
+
+
+def test_signing_out_and_a_new_password_leave_no_row_behind(client, reader):
+    other = another_browser(reader)
+    new = {"old_password": "reading room", "new_password1": "lamp-9-x", "new_password2": "lamp-9-x"}
+    client.post(reverse("change_password"), new)
+
+    assert not is_signed_in(other)
+    html = page(client, "account")
+    assert html.count('class="key-list__name"') == 1
+    client.logout()
+    assert not SignIn.objects.exists()
+
+
+def test_a_browser_in_use_is_noted_again_after_a_while(client, reader, monkeypatch):
+    SignIn.objects.update(seen_at=datetime(2026, 3, 1, tzinfo=UTC))
+    page(client, "account")
+    assert SignIn.objects.get().seen_at.month == 3
+
+    monkeypatch.setattr(sign_ins, "FRESH", 0.0)
+    page(client, "account")
+
+    assert SignIn.objects.get().seen_at > timezone.now() - timedelta(minutes=1)

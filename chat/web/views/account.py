@@ -1,4 +1,5 @@
-"""A person's own page: who they are, how the pages look to them, their keys, their data."""
+"""A person's own page: who they are, how the pages look to them, their keys, their browsers and
+their data."""
 
 from typing import Any
 
@@ -13,10 +14,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from chat.models import APIKey, Preferences
+from chat.models import APIKey, Preferences, SignIn
+from chat.models.sign_ins import SignInQuerySet
 from chat.web.export import as_zip
 from chat.web.forms import Appearance, NewKey, Password, Profile
 from chat.web.people import aactor_of, actor_of, signed_in
+from chat.web.sign_ins import name_of
 
 
 @signed_in
@@ -63,6 +66,7 @@ def password(request: HttpRequest) -> HttpResponse:
     form = Password(actor_of(request).person, request.POST)
     response = _saved(request, "password", form)
     if form.is_valid():
+        _others(request).end()
         update_session_auth_hash(request, form.user)
     return response
 
@@ -91,6 +95,24 @@ def revoke_key(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @signed_in
+@require_POST
+def end_sign_in(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sign another browser out: at once, in its open pages too."""
+    one = get_object_or_404(_others(request), pk=pk)
+    _others(request).filter(pk=one.pk).end()
+    messages.success(request, _("%(name)s is signed out.") % {"name": name_of(one.browser)})
+    return redirect("account")
+
+
+@signed_in
+@require_POST
+def end_others(request: HttpRequest) -> HttpResponse:
+    _others(request).end()
+    messages.success(request, _("All other browsers are signed out."))
+    return redirect("account")
+
+
+@signed_in
 @require_GET
 async def data(request: HttpRequest) -> StreamingHttpResponse:
     """All sessions of the person, as they read and as programs read them, in one file."""
@@ -98,6 +120,12 @@ async def data(request: HttpRequest) -> StreamingHttpResponse:
     response = StreamingHttpResponse(files, content_type="application/zip")
     response["Content-Disposition"] = 'attachment; filename="carrel.zip"'
     return response
+
+
+def _others(request: HttpRequest) -> SignInQuerySet:
+    """The person's sign-ins but the one that asks."""
+    mine = SignIn.objects.of(actor_of(request).person)
+    return mine.besides(request.session.session_key)
 
 
 def _saved(request: HttpRequest, name: str, form: Any) -> HttpResponse:
@@ -120,8 +148,18 @@ def _page(
         "password": Password(actor.person),
         "key": NewKey(actor),
         "keys": keys,
+        "sign_ins": _sign_ins(request),
         "now": timezone.now(),
         "issued": issued,
         "secret": secret,
     }
     return render(request, "account/account.html", context | bound, status=422 if bound else 200)
+
+
+def _sign_ins(request: HttpRequest) -> list[SignIn]:
+    """The one that asks first; with ``name`` and ``is_this`` on each."""
+    mine = list(SignIn.objects.of(actor_of(request).person))
+    for one in mine:
+        one.name = name_of(one.browser)
+        one.is_this = one.session_id == request.session.session_key
+    return sorted(mine, key=lambda one: not one.is_this)
