@@ -93,6 +93,8 @@ class Lease:
 
     def check(self) -> None:
         """Raises ``Broken`` when the work must stop."""
+        if stopping.is_set():  # the next renewal would find it too
+            raise HandedBack
         if self._reason is not None:
             raise self._reason
 
@@ -102,10 +104,13 @@ class Lease:
         self.check()
 
     def hold(self) -> None:
-        """Renew, within the transaction of a write that depends on it. Raises ``Lost``."""
+        """Renew, within the transaction of a write that depends on it.
+
+        Raises ``Lost``, or ``Cancelled`` as soon as somebody has asked for it.
+        """
         fields: dict[str, Any] = {**self.progress, "lease_expires_at": timezone.now() + LEASE}
-        if not self._mine().update(**fields):
-            raise Lost
+        if not self._mine().filter(cancel_requested=False).update(**fields):
+            raise Cancelled if self._mine().exists() else Lost
 
     def finish(self, state: Sync.State, error: str = "") -> None:
         """End the sync. Raises ``Lost``."""
@@ -151,6 +156,6 @@ class Lease:
             return HandedBack()
         try:
             self.hold()
-        except Lost as lost:
-            return lost
-        return Cancelled() if self._mine().filter(cancel_requested=True).exists() else None
+        except (Lost, Cancelled) as broken:
+            return broken
+        return None

@@ -2,7 +2,7 @@
 
 The parent hands it the bytes of one file after the other and gets text or a sentence back. Its
 memory is limited by the kernel and its time by the parent; a child that dies or hangs is replaced
-for the next file.
+for the next file. Small files of plain text the parent reads itself.
 """
 
 import json
@@ -15,21 +15,23 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
 from chat.errors import UnreadableFile
 from chat.retrieval.pictures import draw
-from chat.retrieval.readers import Reading, read
+from chat.retrieval.readers import Reading, read, read_plainly
 
 _HEADER = 8  # bytes of a message's length, before it
+_SMALL = 2**20  # bytes: of a text up to this long, nothing can go wrong with time or memory
 
 
 class Parser:
     """A handle on the reading process; started at the first file, closed by ``close``.
 
     ``timeout`` is in seconds for one file, ``memory_mb`` what reading may take beyond the empty
-    process. For one thread, but for ``stop``.
+    process. Threads wait for one another, but for ``stop``.
     """
 
     def __init__(self, timeout: float, memory_mb: int):
@@ -38,6 +40,7 @@ class Parser:
         self._child: subprocess.Popen[bytes] | None = None
         self._complaints: IO[bytes] | None = None
         self._timed_out = False
+        self._lock = threading.Lock()  # for the one question at hand
 
     def __enter__(self) -> "Parser":
         return self
@@ -47,6 +50,11 @@ class Parser:
 
     def read(self, content: IO[bytes], size: int, name: str) -> Reading:
         """Read a file of that many bytes. Raises ``UnreadableFile`` with a sentence why not."""
+        if size <= _SMALL:
+            data = content.read()
+            if reading := read_plainly(data, name):
+                return reading
+            content, size = BytesIO(data), len(data)
         with self._asked("read", content, size, name) as answers:
             answer = json.loads(_receive(answers))
         if "error" in answer:
@@ -65,23 +73,24 @@ class Parser:
 
     @contextmanager
     def _asked(self, what: str, content: IO[bytes], size: int, name: str) -> Iterator[IO[bytes]]:
-        child = self._child = self._child or self._spawn()
-        assert child.stdout is not None  # noqa: S101
-        self._timed_out = False
-        clock = threading.Timer(self._timeout, self._give_up, [child])
-        clock.start()
-        try:
-            self._ask(child, what, content, size, name)
-            yield child.stdout
-        except (BrokenPipeError, EOFError) as error:
-            reason = self._cause_of_death(child)
-            self.close()
-            raise UnreadableFile(reason) from error
-        except BaseException:
-            self.close()  # in the middle of its answer, it is of no use any more
-            raise
-        finally:
-            clock.cancel()
+        with self._lock:
+            child = self._child = self._child or self._spawn()
+            assert child.stdout is not None  # noqa: S101
+            self._timed_out = False
+            clock = threading.Timer(self._timeout, self._give_up, [child])
+            clock.start()
+            try:
+                self._ask(child, what, content, size, name)
+                yield child.stdout
+            except (BrokenPipeError, EOFError) as error:
+                reason = self._cause_of_death(child)
+                self.close()
+                raise UnreadableFile(reason) from error
+            except BaseException:
+                self.close()  # in the middle of its answer, it is of no use any more
+                raise
+            finally:
+                clock.cancel()
 
     def stop(self) -> None:
         """Break off the reading at hand, from any thread: it ends as an unreadable file does."""

@@ -2,7 +2,7 @@
 
 Plain text, Markdown and code are decoded here, so that every offset counts in the original. All
 other formats go through xberg, which renders Markdown; nothing else in Carrel knows of it. Pure
-functions, but of hostile input: ``parsing`` runs them in a process of their own.
+functions, but of hostile input: ``parsing`` runs them in a process of their own, as far as needed.
 """
 
 import asyncio
@@ -37,16 +37,27 @@ def read(data: bytes, name: str) -> Reading:
     Raises ``UnreadableFile`` for one that is empty, damaged, encrypted, without text or of a kind
     that cannot be read.
     """
+    return read_plainly(data, name) or _checked(_render(data, name, _suffix(name)))
+
+
+def read_plainly(data: bytes, name: str) -> Reading | None:
+    """``read`` of what is read as it stands; None for a file that must be rendered.
+
+    Nothing is parsed for it, so that a small file needs no process of its own.
+    """
     if not data.strip(b"\0 \t\r\n"):
         raise UnreadableFile("The file is empty.")
-    suffix = PurePosixPath(name).suffix.lower()
+    suffix = _suffix(name)
     text = None if _is_rendered(data, suffix) else decode(data)
     if text is None:
-        reading = _render(data, name, suffix)
-    else:
-        is_markdown = suffix in _MARKDOWN
-        reading = Reading(text, _first_heading(text) if is_markdown else "", (), is_markdown)
-    return _checked(reading)
+        return None
+    is_markdown = suffix in _MARKDOWN
+    title = _first_heading(text) if is_markdown else ""
+    return _checked(Reading(text, title, (), is_markdown))
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
 
 
 def _checked(reading: Reading) -> Reading:

@@ -1,45 +1,43 @@
 """Making an index equal to its directory.
 
-Only what is new or has changed is read, split and embedded; one transaction a document, so that a
-search sees the old one or the new one whole. Stopped at any point, by a person, a signal or a
-crash, a later run goes on from there.
+Only what is new or has changed is read, split and embedded, while the files before it are stored:
+a document in one transaction, with a few others if they are small, so that a search sees the old
+one or the new one whole. Stopped at any point, by a person, a signal or a crash, a later run goes
+on from there.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import PurePosixPath
 
-import numpy as np
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 
 from chat import conf
-from chat.errors import (
-    NO_ROOM,
-    ModelBusy,
-    ModelError,
-    ModelTimeout,
-    ModelUnreachable,
-    UnreadableFile,
-    if_there_is_room,
-    is_full,
-)
-from chat.models import Chunk, DirectoryFile, Document, Index, Sync
+from chat.errors import NO_ROOM, ModelError, UnreadableFile, if_there_is_room, is_full
+from chat.models import DirectoryFile, Document, Index, Sync
 
 from .attachments import count_attachments, save_attachment
+from .embedding import AT_ONCE, PatientEmbedder
 from .items import items_of
 from .leases import MAX_ATTEMPTS, Cancelled, HandedBack, Lease, Lost
 from .parsing import Parser
 from .readers import VERSION, Reading
-from .splitting import Span, split
+from .storing import Draft, ahead, store
 
 logger = logging.getLogger(__name__)
 
-EMBEDDED_AT_ONCE = 512  # chunks
-PATIENCE = (2, 10, 30)  # seconds before asking an embedding endpoint again that was no use
+_LOOKED_AT_ONCE = 500  # files
+_STORED_AT_ONCE = (
+    20  # files at most, of as many chunks as are embedded at once, or one file of more
+)
+_STORED_AFTER = 0.5  # seconds that a file may wait for others to be stored with it
 
 CANCELLED = "Sync cancelled"
 BROKE_OFF = "The sync broke off by a fault of the server; its log has the details. Sync again."
@@ -128,47 +126,58 @@ class _Making:
         self._sync = lease.sync
         self._index = lease.sync.index
         self._parser = parser
-        self._runner = runner
-        self._embedder = conf.embedder() if self._index.uses_vectors else None
+        self._embedder: PatientEmbedder | None = None
+        if self._index.uses_vectors:
+            self._embedder = PatientEmbedder(conf.embedder(), lease, runner)
         self._embedder_name = self._embedder.name if self._embedder else ""
         self._backend = conf.search_backend()
 
     def make_equal(self) -> None:
-        # Without content: there may be a hundred thousand of either.
-        documents = {
-            document.directory_file_id: document
-            for document in self._index.documents.defer("text", "error", "title")
-        }
-        files = list(
-            DirectoryFile.objects.live()
-            .filter(directory=self._index.directory_id)
-            .select_related("file")
-        )
+        present = DirectoryFile.objects.live().filter(directory=self._index.directory_id)
+        files = list(present.values_list("pk", flat=True))
         self._lease.progress = {
             "files_total": len(files),
             **dict.fromkeys(("files_done", "files_failed", "pages", "chunks"), 0),
         }
-        self._forget(documents, {file.pk for file in files})
-        for file in files:
-            self._lease.check()
-            document = documents.get(file.pk)
-            if document is not None and self._is_current(document, file):
-                self._rename(document, file)
-            else:
-                document = self._read(file)
-            with if_there_is_room():  # what is beside the text is made in the next sync
-                self._keep_attachments(file, document)
-            self._count(document)
+        self._forget(present)
+        # A few at a time: there may be a hundred thousand of them.
+        for start in range(0, len(files), _LOOKED_AT_ONCE):
+            self._make_some(files[start : start + _LOOKED_AT_ONCE])
         self._lease.check()
 
-    def _forget(self, documents: dict[str, Document], present: set[str]) -> None:
-        gone = [document.pk for file_id, document in documents.items() if file_id not in present]
+    def _forget(self, present: models.QuerySet[DirectoryFile]) -> None:
+        documents = self._index.documents.exclude(directory_file__in=present.order_by())
+        gone = list(documents.order_by().values_list("pk", flat=True))
         for start in range(0, len(gone), 100):
             self._lease.check()
             with transaction.atomic():
                 self._lease.hold()
                 self._backend.remove(gone[start : start + 100])
                 Document.objects.filter(pk__in=gone[start : start + 100]).delete()
+
+    def _make_some(self, file_ids: Sequence[str]) -> None:
+        files = DirectoryFile.objects.live().select_related("file").in_bulk(file_ids)
+        self._lease.progress["files_total"] -= len(file_ids) - len(files)  # deleted by now
+        documents = {
+            document.directory_file_id: document
+            for document in self._index.documents.filter(directory_file__in=file_ids).defer(
+                "text", "error", "title"
+            )
+        }
+        stale: list[tuple[DirectoryFile, int | None]] = []
+        for file in (files[pk] for pk in file_ids if pk in files):
+            self._lease.check()
+            document = documents.get(file.pk)
+            if document is not None and self._is_current(document, file):
+                self._rename(document, file)
+                self._finish(file, document)
+            else:
+                stale.append((file, document and document.pk))
+        with closing(ahead(self._drafts(stale))) as batches:
+            for drafts in batches:
+                self._store(drafts)
+                for draft in drafts:
+                    self._finish(draft.file, draft.document)
 
     def _is_current(self, document: Document, file: DirectoryFile) -> bool:
         """Made from these bytes in today's way. What failed is tried again, once in each sync."""
@@ -189,23 +198,47 @@ class _Making:
             if renamed:  # words of the name are searched too
                 self._backend.write(list(document.chunks.values_list("pk", flat=True)))
 
-    def _read(self, file: DirectoryFile) -> Document:
+    # From a file to what is stored of it ----------------------------------------------------------
+
+    def _drafts(self, files: Iterable[tuple[DirectoryFile, int | None]]) -> Iterator[list[Draft]]:
+        """What to store of these files, as much at a time as is worth a transaction.
+
+        With each file comes the id of the document that there is of it.
+        """
+        drafts: list[Draft] = []
+        begun = time.monotonic()
+        for file, document_id in files:
+            self._lease.check()
+            drafts.append(self._draft(file, document_id))
+            if (
+                len(drafts) >= _STORED_AT_ONCE
+                or sum(len(draft.spans) for draft in drafts) >= AT_ONCE
+                or time.monotonic() - begun > _STORED_AFTER
+            ):
+                yield self._with_vectors(drafts)
+                drafts, begun = [], time.monotonic()
+        if drafts:
+            yield self._with_vectors(drafts)
+
+    def _draft(self, file: DirectoryFile, document_id: int | None) -> Draft:
+        document = Document(
+            index=self._index,
+            directory_file=file,
+            name=file.display_name,
+            metadata=file.metadata,
+            sha256=file.file.sha256,
+            reader=VERSION,
+            embedder=self._embedder_name,
+        )
+        draft = Draft(file, document, document_id)
         try:
-            reading = self._reading(file)
+            draft.take(self._read(file))
         except UnreadableFile as error:
             self._lease.check()  # a cancel ends the parser too, which is no fault of the file
-            return self._store(file, None, [], error=error.message)
-        spans = split(reading)
-        vectors = self._embed(file, reading, spans)
-        try:
-            return self._store(file, reading, spans, vectors)
-        except DatabaseError as error:
-            if not is_full(error):
-                raise
-            logger.error("the disk is full, make room file=%s error=%s", file.pk, error)
-            return self._store(file, None, [], error=NO_ROOM)
+            draft.fail(error.message)
+        return draft
 
-    def _reading(self, file: DirectoryFile) -> Reading:
+    def _read(self, file: DirectoryFile) -> Reading:
         name = file.display_name
         if not PurePosixPath(name).suffix:
             name = file.file.name
@@ -214,6 +247,28 @@ class _Making:
                 return self._parser.read(content, file.file.size, name)
         except FileNotFoundError as error:
             raise UnreadableFile("The original is missing from the storage.") from error
+
+    def _with_vectors(self, drafts: list[Draft]) -> list[Draft]:
+        if self._embedder is not None:
+            vectors = self._embedder.vectors(text for draft in drafts for text in draft.texts())
+            for draft in drafts:
+                draft.vectors = list(islice(vectors, len(draft.spans)))
+        return drafts
+
+    def _store(self, drafts: Sequence[Draft]) -> None:
+        """All of them; where the disk is full, those that it has room for, each by itself."""
+        try:
+            with transaction.atomic():
+                self._lease.hold()
+                store(drafts, self._backend)
+        except DatabaseError as error:
+            if not is_full(error) or drafts[0].document.error == NO_ROOM:
+                raise
+            logger.error("the disk is full, make room sync=%s error=%s", self._sync.pk, error)
+            if len(drafts) == 1:
+                drafts[0].fail(NO_ROOM)
+            for draft in drafts:
+                self._store([draft])
 
     # Beside the text ------------------------------------------------------------------------------
 
@@ -244,86 +299,9 @@ class _Making:
             self._lease.check()
             logger.warning("pages not drawn file=%s reason=%s", file.pk, error.message)
 
-    # Vectors --------------------------------------------------------------------------------------
-
-    def _embed(
-        self, file: DirectoryFile, reading: Reading, spans: Sequence[Span]
-    ) -> list[bytes | None]:
-        if self._embedder is None:
-            return [None] * len(spans)
-        title = reading.title or PurePosixPath(file.display_name).stem
-        rows: list[bytes | None] = []
-        for start in range(0, len(spans), EMBEDDED_AT_ONCE):
-            texts = [
-                "\n".join(filter(None, [title, span.heading, reading.text[span.start : span.end]]))
-                for span in spans[start : start + EMBEDDED_AT_ONCE]
-            ]
-            rows += [row.astype("<f4").tobytes() for row in self._ask_for_vectors(texts)]
-        return rows
-
-    def _ask_for_vectors(self, texts: list[str]) -> np.ndarray:
-        for pause in (*PATIENCE, None):
-            self._lease.check()
-            try:
-                # Not ``Runner.run``: it renews its signal handling each time, which takes longer
-                # than embedding a small file.
-                return self._runner.get_loop().run_until_complete(self._vectors(texts))
-            except (ModelBusy, ModelTimeout, ModelUnreachable):
-                if pause is None:
-                    raise
-                self._lease.wait(pause)
-        raise AssertionError("the last attempt returns or raises")
-
-    async def _vectors(self, texts: list[str]) -> np.ndarray:
-        """The embedder's answer, not waited for any longer than the work may go on."""
-        assert self._embedder is not None  # noqa: S101
-        asking = asyncio.ensure_future(self._embedder.embed(texts))
-        try:
-            while not (await asyncio.wait([asking], timeout=0.5))[0]:
-                self._lease.check()
-        finally:
-            asking.cancel()
-        return asking.result()
-
-    # Rows -----------------------------------------------------------------------------------------
-
-    def _store(
-        self,
-        file: DirectoryFile,
-        reading: Reading | None,
-        spans: Sequence[Span],
-        vectors: Sequence[bytes | None] = (),
-        error: str = "",
-    ) -> Document:
-        """Replace what the index has of the file, whole, or by nothing but the error."""
-        with transaction.atomic():
-            self._lease.hold()
-            document, _ = Document.objects.update_or_create(
-                index=self._index,
-                directory_file=file,
-                defaults={
-                    "name": file.display_name,
-                    "metadata": file.metadata,
-                    "sha256": file.file.sha256,
-                    "reader": VERSION,
-                    "embedder": self._embedder_name,
-                    "state": Document.State.FAILED if error else Document.State.READY,
-                    "error": error,
-                    "title": reading.title if reading else "",
-                    "text": reading.text if reading else "",
-                    "page_starts": list(reading.page_starts) if reading else [],
-                    "chunk_count": len(spans),
-                },
-            )
-            self._backend.remove([document.pk])
-            document.chunks.all().delete()
-            if reading is not None:
-                chunks = _chunks(document, reading.text, spans, vectors)
-                made = Chunk.objects.bulk_create(chunks, batch_size=500)
-                self._backend.write([chunk.pk for chunk in made])
-        return document
-
-    def _count(self, document: Document) -> None:
+    def _finish(self, file: DirectoryFile, document: Document) -> None:
+        with if_there_is_room():  # what is beside the text is made in the next sync
+            self._keep_attachments(file, document)
         progress = self._lease.progress
         self._lease.progress = progress | {
             "files_done": progress["files_done"] + 1,
@@ -331,24 +309,3 @@ class _Making:
             "pages": progress["pages"] + len(document.page_starts),
             "chunks": progress["chunks"] + document.chunk_count,
         }
-
-
-def _chunks(
-    document: Document, text: str, spans: Sequence[Span], vectors: Sequence[bytes | None]
-) -> list[Chunk]:
-    return [
-        Chunk(
-            document=document,
-            index_id=document.index_id,
-            ordinal=ordinal,
-            heading=span.heading,
-            text=text[span.start : span.end],
-            start_char=span.start,
-            end_char=span.end,
-            page_start=span.page_start,
-            page_end=span.page_end,
-            token_count=span.token_count,
-            embedding=vector,
-        )
-        for ordinal, (span, vector) in enumerate(zip(spans, vectors, strict=True))
-    ]

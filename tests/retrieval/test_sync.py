@@ -181,7 +181,7 @@ def test_a_cancelled_first_sync_fails_the_index_and_a_later_one_keeps_what_it_ha
 def test_a_cancel_ends_a_sync_at_work(settings):
     directory = make_directory()
     for number in range(300):
-        make_file(directory, f"{number}.md", f"# {number}\n\nSome text, and some more.")
+        make_file(directory, f"{number}.md", f"# {number}\n\n" + "Some text, and more. " * 1000)
     index = make_index(directory=directory, synced=False)
     work = index.syncs.create()
     thread = threading.Thread(target=in_thread, args=[run_sync, work.pk])

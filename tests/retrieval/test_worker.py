@@ -56,7 +56,7 @@ def url_of(database: dict[str, Any]) -> str:
 def index() -> Index:
     directory = make_directory()
     for number in range(200):
-        make_file(directory, f"{number}.md", f"# {number}\n\n" + "Some text, and more. " * 50)
+        make_file(directory, f"{number}.md", f"# {number}\n\n" + "Some text, and more. " * 1000)
     return make_index(directory=directory, synced=False)
 
 
