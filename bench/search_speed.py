@@ -167,15 +167,17 @@ def one_against_ten(whole: str, parts: Sequence[str], asked: Sequence[str]) -> N
 
 def vector_stage(index_id: str, vectors: np.ndarray, asked: Sequence[str]) -> None:
     from chat.models import Chunk
-    from chat.retrieval.backends.vectors import VectorShelf
+    from chat.retrieval.backends.shelf import Shelf, revisions_of
+    from chat.retrieval.backends.vectors import rank_by_vector
 
-    shelf, embedder = VectorShelf(2**30), StaticEmbedder()
+    shelf, embedder = Shelf(2**30), StaticEmbedder()
     ids = np.array(Chunk.objects.filter(index=index_id).order_by("pk").values_list("pk", flat=True))
     shared = []
     rankings = {text: embedder.encode([text])[0] for text in asked}
 
     def rank(text: str) -> dict[int, float]:
-        return shelf.rank((index_id,), embedder.name, rankings[text], None, 10)
+        revisions = revisions_of([index_id])
+        return rank_by_vector(shelf, revisions, embedder.name, rankings[text], None, 10)
 
     took = median(rank, asked)
     for text in asked:

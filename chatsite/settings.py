@@ -196,7 +196,7 @@ MAX_PROMPT_CHARS = env.int("MAX_PROMPT_CHARS", default=32_000)
 MAX_UPLOAD_MB = env.int("MAX_UPLOAD_MB", default=512)
 PARSE_TIMEOUT = env.int("PARSE_TIMEOUT", default=300)  # seconds for one file
 PARSE_MEMORY_MB = env.int("PARSE_MEMORY_MB", default=2048)
-SEARCH_MEMORY_MB = env.int("SEARCH_MEMORY_MB", default=512)  # vectors one process keeps at hand
+SEARCH_MEMORY_MB = env.int("SEARCH_MEMORY_MB", default=512)  # words and vectors kept at hand
 
 # People ---------------------------------------------------------------------------------------
 LOGIN_URL = "login"

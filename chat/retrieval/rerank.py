@@ -216,14 +216,15 @@ class _Comparison:
         # Fetching the words' vectors takes longer than comparing them: once must do.
         vectors = self._vocabulary.vectors
         asked = np.concatenate([vectors[self._asked], self._question[None]])
-        return asked @ vectors[self._distinct[0]].T
+        met = np.take(vectors, self._distinct[0], axis=0, mode="clip")
+        return np.ascontiguousarray((met @ asked.T).T)
 
     def _words(self) -> tuple[Floats, Floats]:
         distinct, places = self._distinct
         stems = self._vocabulary.stems
         likeness = self._likeness[:-1].copy()
         likeness[stems[self._asked][:, None] == stems[distinct]] = 1
-        laid = likeness[:, places]
+        laid = np.take(likeness, places, axis=1)
         by_sentence = np.maximum.reduceat(laid, self._sentence_starts, axis=1)
         by_passage = np.maximum.reduceat(by_sentence, self._first_sentences, axis=1)
         best = np.maximum.reduceat(self._weights @ by_sentence, self._first_sentences)

@@ -385,4 +385,4 @@ class TestChanges:
         assert self.found(backend, index) == {"A green lamp."}
 
 
-TABLES = {"sqlite": ["chat_fulltext"], "postgresql": ["chat_posting", "chat_vector"]}
+TABLES = {"sqlite": ["chat_fulltext", "chat_words"], "postgresql": ["chat_posting", "chat_vector"]}

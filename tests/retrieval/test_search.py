@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from asgiref.sync import sync_to_async
 from django.core.management import call_command
+from django.db import connection
 
 from chat import conf
 from chat.errors import Invalid
 from chat.models import Directory, Index
-from chat.retrieval.backends.vectors import VectorShelf
 from chat.retrieval.base import Condition, Passage, Query
 from chat.retrieval.reading import find, grep, read
 from chat.retrieval.search import search
@@ -176,15 +176,89 @@ async def test_searches_side_by_side_do_not_disturb_each_other(library):
     assert await sync_to_async(library.chunks.count)() == 3
 
 
-def test_a_shelf_too_small_for_two_indexes_still_ranks_both(library):
+@pytest.fixture
+def little_memory(settings):
+    """Room for one index's vectors, and for no words."""
+    settings.SEARCH_MEMORY_MB = 0
+    conf.search_backend.cache_clear()
+    yield
+    conf.search_backend.cache_clear()
+
+
+def test_two_indexes_are_searched_where_memory_holds_one(library, little_memory):
     index = make_index(directory=library.directory, synced=False)
     sync(index)
-    shelf = VectorShelf(limit=1)
-    vector = conf.embedder().encode(["green lamps"])[0]
 
-    found = shelf.rank((library.pk, index.pk), "wordllama-256", vector, None, 100)
+    for _ in range(2):
+        found = ask("green lamps", library, index, top_k=100)
 
-    assert len(found) == library.chunks.count() + index.chunks.count()
+        assert len(found) == library.chunks.count() + index.chunks.count()
+
+
+def test_an_index_without_documents_is_searched_like_any_other(library):
+    empty = make_index("Empty")
+
+    assert ask("lamps", empty) == []
+    assert names(ask("lamps", empty, library))[0] == "lamps.md"
+
+
+QUESTIONS = [
+    "What does a late return cost?",
+    "lamps lamp LAMPS",
+    "the reading room of the lamps",
+    "boiler serviced naïve",
+    "to be or not to be",
+    "in the",
+    "zyzzyva",
+]
+
+
+@pytest.mark.parametrize("text", QUESTIONS)
+def test_words_in_memory_rank_as_full_text_does(library, settings, request, text):
+    file_with(library.directory, "naive.md", "# Lämps\n\nA naïve room, to be or not to be lamped.")
+    file_with(library.directory, "long.md", "The lamp. " * 300 + "The cost of it.", year=2024)
+    sync(library)
+    queries = [Query(text, (library.pk,), conditions=some) for some in ((), YEAR)]
+    in_memory = [conf.search_backend().rank(query, None, 10) for query in queries]
+
+    request.getfixturevalue("little_memory")
+    by_full_text = [conf.search_backend().rank(query, None, 10) for query in queries]
+
+    for one, other in zip(in_memory, by_full_text, strict=True):
+        assert [found.chunk_id for found in one] == [found.chunk_id for found in other]
+        assert [found.full_text for found in one] == pytest.approx(
+            [found.full_text for found in other], rel=1e-5
+        )
+
+
+YEAR = (Condition("year", "eq", 2024),)
+
+
+def test_words_in_memory_follow_every_change(library):
+    rules = library.documents.get(name="rules.md")
+    assert names(ask("late return", library, vector_weight=0.0)) == ["rules.md"]
+
+    for number in range(3):  # each time a document comes, and one goes without a sync
+        file_with(library.directory, f"{number}.md", f"A late return of the {number} lamps.")
+        sync(library)
+        if number:
+            library.directory.directory_files.filter(display_name=f"{number - 1}.md").delete()
+        found = names(ask("late return", library, vector_weight=0.0, rerank=False))
+        assert sorted(found) == [f"{number}.md", "rules.md"]
+
+    filed = rules.directory_file
+    filed.display_name = "zeppelin.md"
+    filed.save()
+    sync(library)
+    assert names(ask("zeppelin", library, vector_weight=0.0)) == ["zeppelin.md"]
+
+
+def test_an_index_without_its_words_is_searched_by_full_text(library):
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM chat_words WHERE id = (SELECT min(id) FROM chat_words)")
+
+    assert names(ask("What does a late return cost?", library))[0] == "rules.md"
+    assert len(ask("lamps rules boiler", library, vector_weight=0.0)) == 3
 
 
 def test_files_are_found_by_any_part_of_their_name(library):

@@ -1,9 +1,6 @@
 """Search in PostgreSQL: BM25 over a table of postings, vectors by pgvector."""
 
 import json
-import re
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,11 +12,11 @@ from django.db import connection, transaction
 from chat import conf
 from chat.models import Chunk
 from chat.providers.base import Vectors
-from chat.providers.words import content_terms, stem, terms
 from chat.retrieval.base import Candidate, Condition, Query
 
 from .conditions import COLUMNS, SQL, allowed_documents, any_value, negated
 from .frequencies import Frequencies
+from .stems import asked_stems, count_stems, plain
 
 _REBUILT_AT_ONCE = 1_000  # chunks
 _RESCORED = 1_000  # vectors that a sketch lets through, at least
@@ -28,14 +25,13 @@ _RESCORED = 1_000  # vectors that a sketch lets through, at least
 # to one size, and no score changes because another document comes or goes.
 _K1, _B = 1.2, 0.75
 _USUAL_LENGTH = 150  # words
-_TITLE_WEIGHT = 2  # a word of the title counts so often
 
 
 class PostgresSearch:
     """The ``SearchBackend`` on PostgreSQL. One object serves all threads of a process."""
 
     def __init__(self) -> None:
-        self._frequencies = Frequencies(_count_chunks)
+        self._frequencies = Frequencies(_count_chunks, "SELECT count(*), 0 FROM chat_chunk")
 
     # Writing --------------------------------------------------------------------------------------
 
@@ -99,9 +95,9 @@ class PostgresSearch:
         self, text: str, scopes: list[int], allowed: list[int] | None, limit: int
     ) -> dict[int, float]:
         """BM25 by chunk id, best first."""
-        words = list(dict.fromkeys(_stem(term) for term in content_terms(text)))
-        counts, chunks = self._frequencies.look_up(words)
-        rarities = [_rarity(count, chunks) for count in counts]
+        words = list(dict.fromkeys(asked_stems(text)))
+        found = self._frequencies.look_up(words)
+        rarities = [_rarity(count, found.chunks) for count in found.counts]
         chosen, parameters = _of_documents(allowed)
         with connection.cursor() as cursor:
             cursor.execute(
@@ -118,7 +114,8 @@ class PostgresSearch:
 
     def document_frequencies(self, stems: Sequence[str]) -> tuple[list[int], int]:
         """In about how many chunks each stem occurs, of how many in all."""
-        return self._frequencies.look_up([_plain(one) for one in stems])
+        found = self._frequencies.look_up([plain(one) for one in stems])
+        return found.counts, found.chunks
 
 
 def _rank_by_vector(
@@ -185,33 +182,14 @@ def _as_text(vector: Vectors) -> str:
 
 def _weights(title: str, text: str) -> Iterator[tuple[str, float]]:
     """Each stem of a chunk with its part of the BM25: all of it but how rare the word is."""
-    in_title, in_text = ([_stem(term) for term in terms(part)] for part in (title, text))
-    counts = Counter(in_text)
-    for word in in_title:
-        counts[word] += _TITLE_WEIGHT
-    length = (len(in_title) + len(in_text)) / _USUAL_LENGTH
+    counts, words = count_stems(title, text)
+    length = words / _USUAL_LENGTH
     for word, count in counts.items():
         yield word, count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * length))
 
 
 def _rarity(count: int, chunks: int) -> float:
     return float(np.log1p((max(chunks - count, 0) + 0.5) / (count + 0.5)))
-
-
-def _stem(term: str) -> str:
-    return stem(_plain(term))
-
-
-_ACCENT = re.compile("[\u0300-\u036f]")
-
-
-@lru_cache(maxsize=100_000)
-def _plain(term: str) -> str:
-    """Without accents, as SQLite's full text takes a word: who leaves them out still finds it."""
-    if term.isascii():
-        return term
-    letters = unicodedata.normalize("NFD", term)
-    return unicodedata.normalize("NFC", _ACCENT.sub("", letters))
 
 
 def _count_chunks(cursor, words: list[str]) -> Iterable[tuple[str, int]]:

@@ -1,7 +1,10 @@
-"""Search in SQLite: FTS5 ranks by words, vectors are scanned in memory."""
+"""Search in SQLite: words and vectors are kept in memory.
+
+Where memory does not suffice, FTS5 ranks by words in their stead, to the same scores.
+"""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +18,10 @@ from chat.retrieval.base import Candidate, Condition, Query
 
 from .conditions import COLUMNS, SQL, allowed_documents, any_value, negated
 from .frequencies import Frequencies
-from .vectors import VectorShelf
+from .postings import packed_stems, rank_by_words
+from .shelf import Shelf, revisions_of
+from .stems import asked_stems, count_stems, plain
+from .vectors import rank_by_vector
 
 _REBUILT_AT_ONCE = 1_000  # chunks
 
@@ -24,8 +30,10 @@ class SQLiteSearch:
     """The ``SearchBackend`` on SQLite. One object serves all threads of a process."""
 
     def __init__(self) -> None:
-        self._vectors = VectorShelf(settings.SEARCH_MEMORY_MB * 2**20)
-        self._frequencies = Frequencies(_count_chunks)
+        self._shelf = Shelf(settings.SEARCH_MEMORY_MB * 2**20)
+        self._frequencies = Frequencies(
+            _count_chunks, "SELECT count(*), coalesce(avg(length), 0) FROM chat_words"
+        )
 
     # Writing --------------------------------------------------------------------------------------
 
@@ -35,13 +43,24 @@ class SQLiteSearch:
             cursor.execute(f"DELETE FROM chat_fulltext WHERE rowid IN ({_VALUES})", [ids])
             cursor.execute(
                 f"""
-                INSERT INTO chat_fulltext (rowid, scope, title, text)
-                SELECT chunk.id, substr(chunk.index_id, 5),
+                SELECT chunk.id, document_id, chunk.index_id,
                        document.name || ' ' || document.title || ' ' || chunk.heading, chunk.text
                 FROM chat_chunk chunk JOIN chat_document document ON document.id = document_id
                 WHERE chunk.id IN ({_VALUES})
                 """,
                 [ids],
+            )
+            rows = cursor.fetchall()
+            cursor.executemany(
+                "INSERT INTO chat_fulltext (rowid, scope, title, text) VALUES (%s, %s, %s, %s)",
+                [(id, index_id[4:], title, text) for id, _, index_id, title, text in rows],
+            )
+            cursor.executemany(
+                """
+                REPLACE INTO chat_words (chunk_id, document_id, index_id, length, stems)
+                VALUES (%s, %s, %s, %s, %s)
+                """,
+                [(*keys, *_words(title, text)) for *keys, title, text in rows],
             )
             _mark_changed(cursor, f"SELECT index_id FROM chat_chunk WHERE id IN ({_VALUES})", ids)
 
@@ -51,6 +70,7 @@ class SQLiteSearch:
         with connection.cursor() as cursor:
             _mark_changed(cursor, f"SELECT index_id {chunks}", ids)
             cursor.execute(f"DELETE FROM chat_fulltext WHERE rowid IN (SELECT id {chunks})", [ids])
+            cursor.execute(f"DELETE FROM chat_words WHERE chunk_id IN (SELECT id {chunks})", [ids])
 
     def rebuild(self, index_ids: Iterable[str] | None = None) -> int:
         chunks = Chunk.objects.all()
@@ -60,6 +80,7 @@ class SQLiteSearch:
         if index_ids is None:
             with connection.cursor() as cursor:
                 cursor.execute("DELETE FROM chat_fulltext")
+                cursor.execute("DELETE FROM chat_words")
         for start in range(0, len(ids), _REBUILT_AT_ONCE):
             with transaction.atomic():
                 self.write(ids[start : start + _REBUILT_AT_ONCE])
@@ -71,11 +92,13 @@ class SQLiteSearch:
         allowed = allowed_documents(query, _condition_sql)
         if allowed is not None and not allowed:
             return []
-        by_words = self._rank_by_words(query, allowed, limit)
+        revisions = revisions_of(query.index_ids)
+        by_words = self._rank_by_words(query, revisions, allowed, limit)
         by_vector: dict[int, float] = {}
         if vector is not None:
-            by_vector = self._vectors.rank(
-                query.index_ids, conf.embedder().name, vector, allowed, limit, also=list(by_words)
+            embedder, also = conf.embedder().name, list(by_words)
+            by_vector = rank_by_vector(
+                self._shelf, revisions, embedder, vector, allowed, limit, also
             )
         return [
             Candidate(chunk_id, by_words.get(chunk_id, 0.0), by_vector.get(chunk_id, 0.0))
@@ -83,28 +106,46 @@ class SQLiteSearch:
         ]
 
     def _rank_by_words(
-        self, query: Query, allowed: Sequence[int] | None, limit: int
+        self,
+        query: Query,
+        revisions: Mapping[str, int],
+        allowed: Sequence[int] | None,
+        limit: int,
     ) -> dict[int, float]:
         """BM25 by chunk id, best first."""
-        words = " OR ".join(f'"{term}"' for term in dict.fromkeys(content_terms(query.text)))
-        if not words or not query.index_ids:
+        asked = asked_stems(query.text)
+        if not asked or not revisions:
             return {}
-        scopes = " OR ".join(f'"{index_id[4:]}"' for index_id in query.index_ids)
-        match = f"scope : ({scopes}) AND {{title text}} : ({words})"
-        sql, parameters = "SELECT rowid, -rank FROM chat_fulltext WHERE chat_fulltext MATCH %s", []
-        if allowed is not None:
-            # The unary plus keeps SQLite from looking up each of the rows in the full text.
-            sql += f"""
-                AND +rowid IN (SELECT id FROM chat_chunk WHERE document_id IN ({_VALUES}))
-            """
-            parameters = [json.dumps(allowed)]
-        with connection.cursor() as cursor:
-            cursor.execute(f"{sql} ORDER BY rank LIMIT %s", [match, *parameters, limit])
-            return dict(cursor.fetchall())
+        found = self._frequencies.look_up(asked)
+        ranked = rank_by_words(self._shelf, revisions, asked, found, allowed, limit)
+        return _rank_by_fulltext(query, allowed, limit) if ranked is None else ranked
 
     def document_frequencies(self, stems: Sequence[str]) -> tuple[list[int], int]:
-        """In how many chunks each stem occurs, of how many in all."""
-        return self._frequencies.look_up(stems)
+        """In about how many chunks each stem occurs, of how many in all."""
+        found = self._frequencies.look_up([plain(one) for one in stems])
+        return found.counts, found.chunks
+
+
+def _rank_by_fulltext(query: Query, allowed: Sequence[int] | None, limit: int) -> dict[int, float]:
+    """BM25 by chunk id, best first."""
+    words = " OR ".join(f'"{term}"' for term in dict.fromkeys(content_terms(query.text)))
+    scopes = " OR ".join(f'"{index_id[4:]}"' for index_id in query.index_ids)
+    match = f"scope : ({scopes}) AND {{title text}} : ({words})"
+    sql, parameters = "SELECT rowid, -rank FROM chat_fulltext WHERE chat_fulltext MATCH %s", []
+    if allowed is not None:
+        # The unary plus keeps SQLite from looking up each of the rows in the full text.
+        sql += f"""
+            AND +rowid IN (SELECT id FROM chat_chunk WHERE document_id IN ({_VALUES}))
+        """
+        parameters = [json.dumps(allowed)]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} ORDER BY rank LIMIT %s", [match, *parameters, limit])
+        return dict(cursor.fetchall())
+
+
+def _words(title: str, text: str) -> tuple[int, bytes]:
+    counts, length = count_stems(title, text)
+    return length, packed_stems(counts)
 
 
 _VALUES = "SELECT value FROM json_each(%s)"  # a list as one parameter: there is no limit to it

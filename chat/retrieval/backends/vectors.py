@@ -1,21 +1,22 @@
-"""Vectors kept in memory, one shelf a process: loaded when first searched, dropped when short."""
+"""Cosines with vectors kept in memory."""
 
-import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chat.models import Chunk, Index
+from chat.models import Chunk
 from chat.providers.base import Vectors
+
+from .shelf import Shelf
 
 Ids = NDArray[np.int64]
 
 _FETCHED_AT_ONCE = 10_000  # rows
 _SKETCHED_FROM = 5_000  # rows: below, a scan of the vectors themselves is as fast
-_RESCORED = 1_000  # rows that a sketch lets through, at least
+_RESCORED = 2_000  # rows that a sketch lets through, at least: 99 of the 100 best are among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,68 +34,35 @@ class _Vectors:
         return self.rows.nbytes + self.sketch.nbytes + 16 * len(self.chunk_ids)
 
 
-class VectorShelf:
-    """Ranks chunks by cosine. ``limit`` is in bytes; the index unused for longest goes first."""
+def rank_by_vector(
+    shelf: Shelf,
+    revisions: Mapping[str, int],
+    embedder: str,
+    vector: Vectors,
+    allowed: Sequence[int] | None,
+    limit: int,
+    also: Sequence[int] = (),
+) -> dict[int, float]:
+    """Cosine by chunk id: the ``limit`` best over all those indexes, and the ``also`` given.
 
-    def __init__(self, limit: int):
-        self._limit = limit
-        self._lock = threading.Lock()  # for the shelf
-        self._loading = threading.Lock()  # for filling it: two loads of one index help nobody
-        self._shelf: OrderedDict[tuple[str, str], _Vectors] = OrderedDict()
-
-    def rank(
-        self,
-        index_ids: Sequence[str],
-        embedder: str,
-        vector: Vectors,
-        allowed: Sequence[int] | None,
-        limit: int,
-        also: Sequence[int] = (),
-    ) -> dict[int, float]:
-        """Cosine by chunk id: the ``limit`` best over all those indexes, and the ``also`` given.
-
-        Chunks without a vector, or with another embedder's, are not in the answer. ``allowed``
-        are ids of documents, None for all.
-        """
-        best: list[tuple[float, int]] = []
-        asked: dict[int, float] = {}
-        for held in self._held(index_ids, embedder):
-            chosen = _best(held, vector, allowed, limit)
-            scores = held.rows[chosen] @ vector
-            best += zip(scores.tolist(), held.chunk_ids[chosen].tolist(), strict=True)
-            places = _places(held.chunk_ids, np.array(also, np.int64))
-            scores = held.rows[places] @ vector
-            asked.update(zip(held.chunk_ids[places].tolist(), scores.tolist(), strict=True))
-        best.sort(reverse=True)
-        return asked | {chunk_id: score for score, chunk_id in best[:limit]}
-
-    def _held(self, index_ids: Sequence[str], embedder: str) -> Iterator[_Vectors]:
-        """The vectors of those indexes at their present revisions."""
-        indexes = Index.objects.filter(pk__in=index_ids).order_by()
-        for index_id, revision in indexes.values_list("pk", "revision"):
-            key = index_id, embedder
-            held = self._get(key)
-            if held is None or held.revision != revision:
-                with self._loading:
-                    held = self._get(key)
-                    if held is None or held.revision != revision:
-                        held = _load(index_id, embedder, revision, held)
-                        self._put(key, held)
-            if len(held.chunk_ids):
-                yield held
-
-    def _get(self, key: tuple[str, str]) -> _Vectors | None:
-        with self._lock:
-            if key in self._shelf:
-                self._shelf.move_to_end(key)
-            return self._shelf.get(key)
-
-    def _put(self, key: tuple[str, str], held: _Vectors) -> None:
-        with self._lock:
-            self._shelf[key] = held
-            self._shelf.move_to_end(key)
-            while len(self._shelf) > 1 and sum(v.bytes for v in self._shelf.values()) > self._limit:
-                self._shelf.popitem(last=False)
+    Chunks without a vector, or with another embedder's, are not in the answer. ``allowed`` are
+    ids of documents, None for all.
+    """
+    best: list[tuple[float, int]] = []
+    asked: dict[int, float] = {}
+    for index_id, revision in revisions.items():
+        load = partial(_load, index_id, embedder, revision)
+        held = shelf.get(("vectors", index_id, embedder), revision, load)
+        if not len(held.chunk_ids):
+            continue
+        chosen = _best(held, vector, allowed, limit)
+        scores = held.rows[chosen] @ vector
+        best += zip(scores.tolist(), held.chunk_ids[chosen].tolist(), strict=True)
+        places = _places(held.chunk_ids, np.array(also, np.int64))
+        scores = held.rows[places] @ vector
+        asked.update(zip(held.chunk_ids[places].tolist(), scores.tolist(), strict=True))
+    best.sort(reverse=True)
+    return asked | {chunk_id: score for score, chunk_id in best[:limit]}
 
 
 def _best(
@@ -115,7 +83,8 @@ def _best(
             distances += np.bitwise_count(column ^ word)
         near = _smallest(distances, max(_RESCORED, 10 * limit))
         places = near if places is None else places[near]
-    scores = (held.rows if places is None else held.rows[places]) @ vector
+    rows = held.rows if places is None else np.take(held.rows, places, axis=0, mode="clip")
+    scores = rows @ vector
     top = _smallest(-scores, limit)
     return top if places is None else places[top]
 

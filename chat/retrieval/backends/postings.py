@@ -1,0 +1,241 @@
+"""BM25 over words kept in memory: the ranking of FTS5, which takes ten times as long for it.
+
+A stem is known by 32 bits of its hash. That two of 100,000 stems share one is likely, that one of
+them is asked for is not: one question in 10,000 then counts a word too many.
+"""
+
+import math
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+
+from .frequencies import Found
+from .shelf import Shelf
+
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float32]
+# Ids, chunks' ids, documents' ids, lengths; and stem, row and count of each posting in 64 bits.
+Columns = tuple[Ids, Ids, Ids, Floats, NDArray[Any]]
+
+_K1, _B = 1.2, 0.75  # as FTS5 has them
+_LEAST = 1e-6  # of a word that half of all chunks have, as there
+_BYTES = 500  # of a chunk of 1,100 characters, about; its vector takes 1,072
+_MOST_ROWS = 2**24  # an index: a row has 24 bits of a posting, a count eight
+_FETCHED_AT_ONCE = 10_000  # rows
+
+
+def packed_stems(counts: Mapping[str, int]) -> bytes:
+    """What ``chat_words`` keeps of a chunk: four bytes for each stem, then one for each count."""
+    numbers: Counter[int] = Counter()
+    for stem, count in counts.items():
+        numbers[_number(stem)] += count
+    stems = np.fromiter(numbers, "<u4", len(numbers))
+    return stems.tobytes() + bytes(min(count, 255) for count in numbers.values())
+
+
+def _number(stem: str) -> int:
+    return zlib.crc32(stem.encode("utf-8", "surrogatepass"))
+
+
+# Ranking ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of one index."""
+
+    revision: int
+    ids: Ids  # of the rows of ``chat_words``, ascending
+    chunk_ids: Ids
+    document_ids: Ids
+    lengths: Floats  # in words, title and all
+    stems: NDArray[np.uint32]  # ascending, each once
+    starts: NDArray[np.int64]  # where the postings of each start; last, where all end
+    postings: NDArray[np.uint32]  # the row, and in the lowest eight bits how often it has the stem
+
+    @property
+    def bytes(self) -> int:
+        return sum(getattr(self, name).nbytes for name in self.__slots__ if name != "revision")
+
+    def rows_with(self, stem: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The rows that have the stem, and how often each has it."""
+        number = _number(stem)
+        place = int(np.searchsorted(self.stems, np.uint32(number)))
+        if place == len(self.stems) or self.stems[place] != number:
+            return self.postings[:0], self.postings[:0]
+        postings = self.postings[self.starts[place] : self.starts[place + 1]]
+        return postings >> 8, postings & 255
+
+
+@dataclass(frozen=True, slots=True)
+class _NotKept:
+    """Stands for an index that is too large for memory, or whose words were not all written."""
+
+    revision: int
+    bytes: int = 0
+
+
+def rank_by_words(
+    shelf: Shelf,
+    revisions: Mapping[str, int],
+    asked: Sequence[str],
+    found: Found,
+    allowed: Sequence[int] | None,
+    limit: int,
+) -> dict[int, float] | None:
+    """BM25 by chunk id, best first; None if one of the indexes is not kept in memory.
+
+    ``asked`` are stems, of which a repeated one counts twice, ``found`` is how common they are,
+    ``allowed`` are ids of documents, None for all.
+    """
+    kept = []
+    for index_id, revision in revisions.items():
+        load = partial(_load, index_id, revision, shelf.limit // 2)
+        words = shelf.get(("words", index_id), revision, load)
+        if isinstance(words, _NotKept):
+            return None
+        kept.append(words)
+    rarities = dict.fromkeys(asked, 0.0)
+    for stem, count in zip(asked, found.counts, strict=True):
+        rarities[stem] += _rarity(count, found.chunks)
+    best: list[tuple[float, int]] = []
+    for words in kept:
+        scores = _scores(words, rarities, found.length)
+        if allowed is not None:
+            scores[~np.isin(words.document_ids, np.array(allowed, np.int64))] = 0
+        top = _largest(scores, limit)
+        best += zip((-scores[top]).tolist(), words.chunk_ids[top].tolist(), strict=True)
+    best.sort()
+    return {chunk_id: -score for score, chunk_id in best[:limit]}
+
+
+def _rarity(count: int, chunks: int) -> float:
+    share = (max(chunks - count, 0) + 0.5) / (count + 0.5)
+    return max(math.log(share), _LEAST)
+
+
+def _scores(words: _Words, rarities: Mapping[str, float], average_length: float) -> Floats:
+    scores = np.zeros(len(words.lengths), np.float32)
+    # FTS5 counts one word more: the index's id, of every chunk.
+    damping = _K1 * (1 - _B + _B * (words.lengths + 1) / (average_length + 1))
+    for stem, rarity in rarities.items():
+        rows, counts = words.rows_with(stem)
+        weights = np.float32(rarity * (_K1 + 1)) * counts.astype(np.float32)
+        scores[rows] += weights / (counts + damping[rows])
+    return scores
+
+
+def _largest(scores: Floats, count: int) -> NDArray[np.intp]:
+    """The places of the largest scores above 0; of equal ones the first."""
+    least = 0.0
+    if count < len(scores):
+        least = np.partition(scores, -count)[-count]
+    places = np.flatnonzero(scores >= least if least > 0 else scores > 0)
+    return places[np.argsort(-scores[places], kind="stable")[:count]]
+
+
+# Loading ------------------------------------------------------------------------------------------
+
+
+def _load(index_id: str, revision: int, limit: int, old: Any) -> _Words | _NotKept:
+    """The words of an index: what is kept already, less what has gone, and what is new."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT (SELECT count(*) FROM chat_words WHERE index_id = %s),
+                   (SELECT count(*) FROM chat_chunk WHERE index_id = %s)
+            """,
+            [index_id, index_id],
+        )
+        [(written, chunks)] = cursor.fetchall()
+        if written != chunks or written * _BYTES > limit or written > _MOST_ROWS:
+            return _NotKept(revision)
+        if isinstance(old, _Words) and len(old.ids):
+            newer = _joined(revision, _still_there(cursor, index_id, old), cursor, index_id)
+            if len(newer.ids) == written:
+                return newer
+        return _joined(revision, None, cursor, index_id)
+
+
+def _still_there(cursor, index_id: str, old: _Words) -> Columns:
+    """The columns of what is kept, without the rows that have gone."""
+    cursor.execute("SELECT id FROM chat_words WHERE index_id = %s", [index_id])
+    present = np.fromiter((one for (one,) in cursor), np.int64)
+    stays = np.isin(old.ids, present)
+    stems = old.stems.astype(np.uint64) << np.uint64(32)
+    packed = np.repeat(stems, np.diff(old.starts)) | old.postings
+    if not stays.all():
+        rows = (packed >> 8) & (_MOST_ROWS - 1)
+        places = (np.cumsum(stays) - 1).astype(np.uint64)
+        packed = ((packed & ~np.uint64((_MOST_ROWS - 1) << 8)) | places[rows] << 8)[stays[rows]]
+    return (
+        old.ids[stays],
+        old.chunk_ids[stays],
+        old.document_ids[stays],
+        old.lengths[stays],
+        packed,
+    )
+
+
+def _joined(revision: int, start: Columns | None, cursor, index_id: str) -> _Words:
+    """``start`` and all rows newer than it."""
+    parts = [start or _NOTHING]
+    count = len(parts[0][0])
+    for part in _fetch(cursor, index_id, int(parts[0][0][-1]) if count else 0):
+        part[-1][:] += np.uint64(count << 8)
+        count += len(part[0])
+        parts.append(part)
+    ids, chunk_ids, document_ids, lengths, packed = map(np.concatenate, zip(*parts, strict=True))
+    packed.sort(kind="stable")  # of two sorted halves in no time
+    numbers = (packed >> 32).astype(np.uint32)
+    firsts = np.flatnonzero(np.diff(numbers, prepend=~numbers[:1]))
+    starts = np.append(firsts, len(numbers))
+    return _Words(
+        revision,
+        *(ids, chunk_ids, document_ids, lengths),
+        *(numbers[firsts], starts, packed.astype(np.uint32)),
+    )
+
+
+_NOTHING: Columns = (
+    *(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)),
+    np.empty(0, np.float32),
+    np.empty(0, np.uint64),
+)
+
+
+def _fetch(cursor, index_id: str, after: int) -> Iterator[Columns]:
+    """Pages of them."""
+    while True:
+        cursor.execute(
+            f"""
+            SELECT id, chunk_id, document_id, length, stems FROM chat_words
+            WHERE index_id = %s AND id > %s ORDER BY id LIMIT {_FETCHED_AT_ONCE}
+            """,
+            [index_id, after],
+        )
+        page = cursor.fetchall()
+        if not page:
+            return
+        after = page[-1][0]
+        ids, chunk_ids, document_ids, lengths, stems = zip(*page, strict=True)
+        sizes = [len(one) // 5 for one in stems]
+        halves = zip(stems, sizes, strict=True)
+        numbers, counts = zip(*[(one[: 4 * n], one[4 * n :]) for one, n in halves], strict=True)
+        packed = np.frombuffer(b"".join(numbers), "<u4").astype(np.uint64) << 32
+        packed |= np.repeat(np.arange(len(page), dtype=np.uint64) << 8, sizes)
+        packed |= np.frombuffer(b"".join(counts), np.uint8)
+        yield (
+            np.array(ids, np.int64),
+            np.array(chunk_ids, np.int64),
+            np.array(document_ids, np.int64),
+            np.array(lengths, np.float32),
+            packed,
+        )
