@@ -46,34 +46,59 @@ class OnLoop:
         return False
 
 
+class ForPages(OnLoop):
+    """Spares the API's operations what only a page needs: a cookie opens nothing there."""
+
+    def __call__(self: Any, request: HttpRequest) -> HttpResponseBase | Awaitable:
+        if is_operation(request):
+            return self.get_response(request)
+        return super().__call__(request)  # type: ignore[misc]
+
+
+def is_operation(request: HttpRequest) -> bool:
+    """One of the API's; its documentation is a page."""
+    return request.path_info.startswith(("/api/v1/", "/api/v2/"))
+
+
 class Security(OnLoop, SecurityMiddleware): ...
 
 
 class ContentSecurityPolicy(OnLoop, CSPMiddleware): ...
 
 
-class Locale(OnLoop, LocaleMiddleware): ...
+class Locale(ForPages, LocaleMiddleware): ...
 
 
 class Common(OnLoop, CommonMiddleware): ...
 
 
-class Csrf(OnLoop, CsrfViewMiddleware): ...
+class Csrf(ForPages, CsrfViewMiddleware):
+    def __init__(self, get_response: Callable[[HttpRequest], Any]):
+        super().__init__(get_response)
+        if self.async_mode:
+            self.process_view = self.look_at_view
+
+    async def look_at_view(self, request: HttpRequest, view: Any, *arguments: Any) -> Any:
+        """As ``process_view``, in a thread only when it may have to read a form."""
+        look = super().process_view
+        if getattr(view, "csrf_exempt", False) or request.method in ("GET", "HEAD"):
+            return look(request, view, *arguments)
+        return await sync_to_async(look)(request, view, *arguments)
 
 
-class Authentication(OnLoop, AuthenticationMiddleware): ...
+class Authentication(ForPages, AuthenticationMiddleware): ...
 
 
 class XFrameOptions(OnLoop, XFrameOptionsMiddleware): ...
 
 
-class BrowserSession(OnLoop, SessionMiddleware):
+class BrowserSession(ForPages, SessionMiddleware):
     def must_wait(self, request: HttpRequest) -> bool:
         session = cast(Any, request).session
         return session.accessed or session.modified
 
 
-class Messages(OnLoop, MessageMiddleware):
+class Messages(ForPages, MessageMiddleware):
     def must_wait(self, request: HttpRequest) -> bool:
         messages = cast(Any, request)._messages
         return messages.used or messages.added_new

@@ -51,7 +51,8 @@ def reader(get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable]):
 
 
 def knows_reader(request: HttpRequest) -> bool:
-    return settings.SESSION_COOKIE_NAME in request.COOKIES
+    """Operations of the API have no browser session, whatever cookies are sent with them."""
+    return hasattr(request, "session") and settings.SESSION_COOKIE_NAME in request.COOKIES
 
 
 def follow(request: HttpRequest, preferences: Preferences) -> None:
