@@ -1,12 +1,14 @@
 """Searching an index, and looking into its files."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
+from django.db import models
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from chat.errors import Conflict, NotFound
-from chat.models import Document, Index
+from chat.models import Document, Index, Project
+from chat.models.prepared import Prepared, columns, made
 from chat.models.threads import in_thread
 from chat.retrieval import reading
 from chat.retrieval.base import Condition, Operator, Query
@@ -14,7 +16,7 @@ from chat.retrieval.search import search
 from chat.retrieval.shapes import passage_json
 
 from .pagination import Page, Paging, paginate_list
-from .routing import ProjectRouter, Request, find
+from .routing import ProjectRouter, Request, no_such
 
 router = ProjectRouter(tags=["Retrieval"])
 
@@ -197,11 +199,24 @@ def read_file(request: Request, wanted: Read):
 
 def searchable(request: Request, index_id: str) -> Index:
     """Raises ``NotFound``, and ``Conflict`` before the first sync has ended."""
-    index = find(Index.objects.visible_to(request.auth).filter(project=request.project), index_id)
+    row = None
+    if "\0" not in index_id:
+        row = _visible.first(actor=request.auth, project=request.project.pk, pk=index_id)
+    if row is None:
+        raise no_such(Index.objects.all())
+    index = made(Index, row)
     if index.last_synced_at is None:
         raise Conflict("This index has not been synced yet. Wait until its status is ready.")
     return index
 
+
+_visible = Prepared(
+    lambda actor, project, pk: (
+        Index.objects.visible_to(actor).filter(project=project, pk=pk).values_list(*columns(Index))
+    ),
+    project=cast(models.Field, Project._meta.pk),
+    pk=models.CharField(),
+)
 
 _searchable = in_thread(searchable)
 
