@@ -41,6 +41,6 @@ def run(statements):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("chat", "0008_people_and_visits")]
+    dependencies = [("chat", "0009_sign_ins")]
 
     operations = [migrations.RunPython(run(CREATE), run(DROP))]
