@@ -26,9 +26,12 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 async def live(receive: Any, send: Any) -> None:
     """From the server's start to its end, before which running turns come to theirs."""
     from chat import runs  # the apps are loaded by now
+    from chat.runs import watch
 
     await receive()
+    watch.begin()
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    watch.end()
     await runs.drain()
     await send({"type": "lifespan.shutdown.complete"})

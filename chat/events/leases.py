@@ -67,13 +67,16 @@ def is_dead(owner: str) -> bool:
     return False
 
 
+def is_over(turn: Turn) -> bool:
+    """Whether nobody runs this running turn any more."""
+    lapsed = turn.lease_expires_at is None or turn.lease_expires_at < timezone.now()
+    return lapsed or turn.pk in _given_up or is_dead(turn.lease_owner)
+
+
 def dead_turn(session_id: str) -> Turn | None:
     """The session's running turn, if nobody runs it any more."""
     turn = Turn.objects.running().filter(session=session_id).first()
-    if turn is None:
-        return None
-    lapsed = turn.lease_expires_at is None or turn.lease_expires_at < timezone.now()
-    return turn if lapsed or turn.pk in _given_up or is_dead(turn.lease_owner) else None
+    return turn if turn and is_over(turn) else None
 
 
 def settle_dead(session_id: str) -> bool:

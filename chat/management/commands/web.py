@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred
 from chat import runs
 from chat.bodies import largest_body, refuse
 from chat.errors import NoRoom, is_full
+from chat.runs import watch
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *, proxy_headers: bool, **options: Any) -> None:
         http_protocol.WebRequest = Request  # what daphne's factory makes; it has no other way in
+        cast(Any, reactor).callLater(0, watch.begin)
         WebServer(
             with_body_from_disk(import_string(settings.ASGI_APPLICATION)),
             endpoints=build_endpoint_description_strings(host=settings.HOST, port=settings.PORT),
@@ -121,6 +123,7 @@ class WebServer(Server):
 
     def kill_all_applications(self) -> Any:
         """Runs end first, so that whoever follows one still sees how it ended."""
+        watch.end()
         drained = Deferred.fromFuture(asyncio.ensure_future(runs.drain()))
         return drained.addBoth(lambda _: super(WebServer, self).kill_all_applications())
 
