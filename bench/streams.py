@@ -13,6 +13,7 @@ CPU is the process's own, from /proc, log and persistence included.
 import argparse
 import asyncio
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -25,15 +26,17 @@ from typing import Any
 from bench import streams_client as client
 from bench.proc import cpu_seconds, rss
 from bench.streams_client import Stream, check, gaps
+from bench.streams_highest import highest
 from bench.streams_processes import processes
 from bench.streams_relays import Carrel, Direct, Relay, chainlit, litellm, started, sync_sample
 from tests.server import ROOT, Server
 
-ONE_PROCESS = ("first-text", "paced", "crowd", "followers")
+ONE_PROCESS = ("first-text", "paced", "crowd", "highest", "followers")
 
 
 def main() -> None:
     options = parsed()
+    allow_files()
     with (
         tempfile.TemporaryDirectory(prefix="carrel-bench-") as folder,
         started(sys.executable, "-m", "bench.streams_endpoint") as endpoint,
@@ -53,12 +56,19 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=200, help="at once, at 50 tokens a second")
     parser.add_argument("--tokens", type=int, default=500, help="a stream, at 50 a second")
     parser.add_argument("--crowd", type=int, default=500, help="streams at 10 tokens a second")
+    parser.add_argument("--from-streams", type=int, default=400, help="where highest begins")
     parser.add_argument("--followers", type=int, default=1000, help="of one turn")
     parser.add_argument("--processes", type=int, default=4, help="over PostgreSQL and Redis")
     parser.add_argument("--turns", type=int, default=200, help="a process, at 10 tokens a second")
     parser.add_argument("--seconds", type=int, default=60, help="of what is 10 tokens a second")
     parser.add_argument("--full", action="store_const", dest="seconds", const=300, help="300 s")
     return parser.parse_args()
+
+
+def allow_files() -> None:
+    """As many open connections as may be, here and in the processes begun from here."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def in_one_process(endpoint: str, data: Path, options: argparse.Namespace) -> None:
@@ -77,6 +87,8 @@ def in_one_process(endpoint: str, data: Path, options: argparse.Namespace) -> No
             under_uvicorn(carrel, options)
         if "crowd" in options.only:
             crowd(carrel, options)
+        if "highest" in options.only:
+            highest(carrel, options)
         if "followers" in options.only:
             asyncio.run(followers(carrel, options))
 
@@ -219,7 +231,7 @@ async def followers(carrel: Carrel, options: argparse.Namespace) -> None:
         streams = await asyncio.gather(asking, *following)
     cpu = cpu_seconds(carrel.pid) - before
     faults = check(streams, tokens)
-    late = sorted(stream.asked_at + stream.arrivals[-1] for stream in streams)
+    late = sorted(one.asked_at + one.arrivals[-1] for one in streams if one.arrivals) or [0.0]
     print(
         f"  {faults}   last word {late[len(late) // 2] - late[0]:.2f} s (p50), "
         f"{late[-1] - late[0]:.2f} s (last) after the first to have it   CPU"
