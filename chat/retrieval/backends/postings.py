@@ -9,7 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,9 @@ from .frequencies import Found
 from .shelf import Shelf
 
 Ids = NDArray[np.int64]
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
 # Ids, chunks' ids, documents' ids, lengths; and stem, row and count of each posting in 64 bits.
-Columns = tuple[Ids, Ids, Ids, Floats, NDArray[Any]]
+Columns = tuple[Ids, Ids, Ids, NDArray[np.float32], NDArray[Any]]
 
 _K1, _B = 1.2, 0.75  # as FTS5 has them
 _LEAST = 1e-6  # of a word that half of all chunks have, as there
@@ -40,6 +40,7 @@ def packed_stems(counts: Mapping[str, int]) -> bytes:
     return stems.tobytes() + bytes(min(count, 255) for count in numbers.values())
 
 
+@lru_cache(maxsize=100_000)
 def _number(stem: str) -> int:
     return zlib.crc32(stem.encode("utf-8", "surrogatepass"))
 
@@ -55,7 +56,7 @@ class _Words:
     ids: Ids  # of the rows of ``chat_words``, ascending
     chunk_ids: Ids
     document_ids: Ids
-    lengths: Floats  # in words, title and all
+    lengths: NDArray[np.float32]  # in words, title and all
     stems: NDArray[np.uint32]  # ascending, each once
     starts: NDArray[np.int64]  # where the postings of each start; last, where all end
     postings: NDArray[np.uint32]  # the row, and in the lowest eight bits how often it has the stem
@@ -63,15 +64,6 @@ class _Words:
     @property
     def bytes(self) -> int:
         return sum(getattr(self, name).nbytes for name in self.__slots__ if name != "revision")
-
-    def rows_with(self, stem: str) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The rows that have the stem, and how often each has it."""
-        number = _number(stem)
-        place = int(np.searchsorted(self.stems, np.uint32(number)))
-        if place == len(self.stems) or self.stems[place] != number:
-            return self.postings[:0], self.postings[:0]
-        postings = self.postings[self.starts[place] : self.starts[place + 1]]
-        return postings >> 8, postings & 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +94,11 @@ def rank_by_words(
         if isinstance(words, _NotKept):
             return None
         kept.append(words)
-    rarities = dict.fromkeys(asked, 0.0)
-    for stem, count in zip(asked, found.counts, strict=True):
-        rarities[stem] += _rarity(count, found.chunks)
+    numbers = np.array([_number(stem) for stem in asked], np.uint32)
+    rarities = np.array([_rarity(count, found.chunks) for count in found.counts])
     best: list[tuple[float, int]] = []
     for words in kept:
-        scores = _scores(words, rarities, found.length)
+        scores = _scores(words, numbers, rarities, found.length)
         if allowed is not None:
             scores[~np.isin(words.document_ids, np.array(allowed, np.int64))] = 0
         top = _largest(scores, limit)
@@ -121,15 +112,22 @@ def _rarity(count: int, chunks: int) -> float:
     return max(math.log(share), _LEAST)
 
 
-def _scores(words: _Words, rarities: Mapping[str, float], average_length: float) -> Floats:
-    scores = np.zeros(len(words.lengths), np.float32)
+def _scores(
+    words: _Words, numbers: NDArray[np.uint32], rarities: Floats, average_length: float
+) -> Floats:
+    """By row. ``numbers`` are those of the stems asked for, ``rarities`` what each weighs."""
+    if not len(words.stems):
+        return np.zeros(len(words.lengths))
+    places = np.minimum(np.searchsorted(words.stems, numbers), len(words.stems) - 1)
+    there = words.stems[places] == numbers
+    starts, ends = words.starts[places[there]], words.starts[places[there] + 1]
+    spans = zip(starts.tolist(), ends.tolist(), strict=True)
+    postings = np.concatenate([words.postings[:0], *(words.postings[a:b] for a, b in spans)])
+    rows, counts = postings >> 8, postings & 255
     # FTS5 counts one word more: the index's id, of every chunk.
     damping = _K1 * (1 - _B + _B * (words.lengths + 1) / (average_length + 1))
-    for stem, rarity in rarities.items():
-        rows, counts = words.rows_with(stem)
-        weights = np.float32(rarity * (_K1 + 1)) * counts.astype(np.float32)
-        scores[rows] += weights / (counts + damping[rows])
-    return scores
+    weights = np.repeat((_K1 + 1) * rarities[there], ends - starts)
+    return np.bincount(rows, weights * counts / (counts + damping[rows]), len(words.lengths))
 
 
 def _largest(scores: Floats, count: int) -> NDArray[np.intp]:
