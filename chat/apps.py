@@ -7,5 +7,7 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         from chat.events import rights
+        from chat.web import sign_ins
 
         rights.watch()
+        sign_ins.watch()

@@ -520,6 +520,33 @@ def test_the_first_page_says_how_it_goes_and_leads_to_the_rows(client, answered)
     assert numbers["To the whole answer (median, 95 %)"] == "1.50 s / 1.50 s"
 
 
+def test_what_was_answered_without_sources_is_counted_and_listed(client, answered):
+    other = make_session(indexes=(answered.indexes.get(),))
+    told = Turn.objects.create(session=other, seq=1, state="done", citations=2)
+    vain = Turn.objects.create(
+        session=other, seq=9, state="done", citations=0, index_ids=[answered.indexes.get().pk]
+    )
+    lists = reverse("admin:chat_turn_changelist")
+
+    numbers = numbers_of(client)
+    listed = {
+        which: list(client.get(lists, {"sources": which}).context["cl"].result_list)
+        for which in ("none", "some")
+    }
+
+    assert numbers["Answered without sources in 7 days"] == "1"
+    assert listed == {"none": [vain], "some": [told]}
+    [index] = client.get(reverse("admin:index")).context["indexes"]
+    assert index["vain"] == 1
+
+
+def test_the_admin_names_its_rows_in_german(client):
+    html = client.get(reverse("admin:index"), headers={"accept-language": "de"}).content.decode()
+
+    for name in ("Sitzungen", "Indizes", "Dokumente", "API-Schlüssel", "Anmeldungen"):
+        assert f">{name}</a>" in html
+
+
 def test_the_first_page_asks_the_database_no_more_often_as_more_is_there(
     client, django_assert_num_queries
 ):

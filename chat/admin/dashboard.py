@@ -4,6 +4,7 @@ Each number comes with the address of the rows behind it. The queries are as man
 installation as on a full one.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -25,7 +26,7 @@ DAYS = 30
 WEEK = timedelta(days=7)
 PEOPLE = 10  # who asked most
 INDEXES = 5  # asked most
-TIMED = 5_000  # latest answers, of which the times are taken
+TIMED = 5_000  # latest answers that are looked at one by one
 
 BAR, TALL = 10, 60  # units of a plot's drawing
 
@@ -60,7 +61,10 @@ class Plot:
 
 def dashboard() -> dict[str, Any]:
     return {
-        "numbers": [*_sessions(), *_turns(), *_times(), _failing(), _ratings(), _storage()],
+        "numbers": [
+            *(*_sessions(), *_turns(), *_times()),
+            *(_without_sources(), _failing(), _ratings(), _storage()),
+        ],
         "plots": _plots(),
         "people": _people(),
         "indexes": _indexes(),
@@ -132,6 +136,14 @@ def _spread(milliseconds: Sequence[int]) -> str:
     )
 
 
+def _without_sources() -> Number:
+    """What the documents did not tell: each row leads to its session, and to the reason first."""
+    week = timezone.now() - WEEK
+    count = Turn.objects.without_sources().filter(created_at__gte=week).count()
+    url = rows("turn", sources="none", created_at__gte=week.isoformat())
+    return Number(_("Answered without sources in 7 days"), intcomma(count), url, count > 0)
+
+
 def _failing() -> Number:
     latest = Sync.objects.filter(index=OuterRef("pk")).order_by("-pk").values("state")[:1]
     indexes = Index.objects.live().annotate(latest=Subquery(latest))
@@ -197,8 +209,18 @@ def _people() -> list[dict[str, Any]]:
 
 
 def _indexes() -> list[dict[str, Any]]:
-    """Those that most of the sessions in use are bound to."""
+    """Those that most of the sessions in use are bound to, and what was sought there in vain."""
     used = Q(sessions__last_used_at__gte=timezone.now() - timedelta(days=DAYS))
     counted = Index.objects.live().annotate(used=Count("sessions", filter=used))
     top = counted.filter(used__gt=0).order_by("-used").values("pk", "name", "used")[:INDEXES]
-    return [{**row, "url": reverse("admin:chat_index_change", args=[row["pk"]])} for row in top]
+    since = timezone.now() - timedelta(days=DAYS)
+    vain = Turn.objects.without_sources().filter(created_at__gte=since).order_by("-created_at")
+    asked = Counter(pk for ids in vain.values_list("index_ids", flat=True)[:TIMED] for pk in ids)
+    return [
+        {
+            **row,
+            "vain": asked[row["pk"]],
+            "url": reverse("admin:chat_index_change", args=[row["pk"]]),
+        }
+        for row in top
+    ]

@@ -1,4 +1,4 @@
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from asgiref.sync import async_to_sync
 from django.contrib import admin
@@ -11,6 +11,24 @@ from chat.models import BoundIndex, Feedback, QueuedPrompt, Session, Turn
 
 from .base import ReadOnly, do_each
 from .reasons import AsksForReason
+
+
+class SourcesFilter(admin.SimpleListFilter):
+    """What people asked and the documents did not tell them."""
+
+    title = _("sources")
+    parameter_name = "sources"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("none", _("Answered without sources")), ("some", _("Answered from sources"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Turn]) -> QuerySet[Turn]:
+        match self.value():
+            case "none":
+                return queryset.without_sources()
+            case "some":
+                return queryset.filter(citations__gt=0)
+        return queryset
 
 
 @admin.register(Turn)
@@ -27,8 +45,9 @@ class TurnAdmin(ReadOnly):
         "input_tokens",
         "output_tokens",
         "rounds",
+        "citations",
     ]
-    list_filter: ClassVar = ["state", "model", "created_at"]
+    list_filter: ClassVar = ["state", SourcesFilter, "model", "created_at"]
     list_select_related: ClassVar = ["session", "asked_by"]
     search_fields: ClassVar = ["=session__id", "session__title", "asked_by__username", "error"]
     date_hierarchy = "created_at"

@@ -60,6 +60,7 @@ class TurnLog:
         self.lost = False
         self.is_unsaved = False  # has been shown to an end that no row tells
         self.first_text_at: float | None = None  # of the event loop's clock
+        self.citations = 0  # in the answer so far
         self._log = log
         self._seq = first.seq
         self._gathered: TextDelta | ThinkingDelta | None = None
@@ -72,6 +73,8 @@ class TurnLog:
         as it is saved: one that a killed process took with it would be followed by another."""
         self._release()
         stamped = self._save(event)
+        if isinstance(event, Text):
+            self.citations += len(event.citations)
         if isinstance(event, Text) and self._saving:
             self._held = stamped
             self._saving.add_done_callback(lambda _: self._show_held())

@@ -41,6 +41,7 @@ class Ending:
 
     state: str
     first_text_ms: int | None = None
+    citations: int | None = None
 
 
 @dataclass(slots=True)
@@ -185,6 +186,7 @@ def _end_turn(session_id: str, stamped: Stamped, stop: Stop, ending: Ending) -> 
         state=ending.state,
         rounds=usage["turns"],
         first_text_ms=ending.first_text_ms,
+        citations=ending.citations,
         finished_at=stamped.at,
         duration_ms=int(usage["duration_ms"]),
         input_tokens=usage["total_input_tokens"],

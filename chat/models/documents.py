@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from .files import DirectoryFile
 from .indexes import Index
@@ -44,6 +45,8 @@ class Document(models.Model):
     objects = DocumentQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("document")
+        verbose_name_plural = _("documents")
         ordering: ClassVar = ["name", "id"]
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -85,6 +88,8 @@ class Chunk(models.Model):
     embedding = models.BinaryField(null=True)  # float32, little-endian; null: words alone
 
     class Meta:
+        verbose_name = _("chunk")
+        verbose_name_plural = _("chunks")
         ordering: ClassVar = ["document", "ordinal"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["document", "ordinal"], name="chunk_order"),

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from .sessions import Session, Turn
 
@@ -32,6 +33,8 @@ class Event(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
         ordering: ClassVar = ["session", "seq"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["session", "seq"], name="event_seq_in_session"),

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from .sessions import Turn
 
@@ -24,7 +25,8 @@ class Feedback(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        verbose_name_plural = "feedback"
+        verbose_name = _("feedback")
+        verbose_name_plural = _("feedback")
         ordering: ClassVar = ["-updated_at"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["turn", "user"], name="one_feedback_each"),

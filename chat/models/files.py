@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from .ids import directory_file_id, directory_id
 from .projects import Actor, Project, Role, in_reach
@@ -53,6 +54,8 @@ class File(models.Model):
     objects = FileQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("file")
+        verbose_name_plural = _("files")
         ordering: ClassVar = ["-created_at", "id"]
         indexes: ClassVar = [
             models.Index(fields=["project", "name"], name="file_by_name"),
@@ -100,7 +103,8 @@ class Directory(models.Model):
     objects = DirectoryQuerySet.as_manager()
 
     class Meta:
-        verbose_name_plural = "directories"
+        verbose_name = _("directory")
+        verbose_name_plural = _("directories")
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
             models.CheckConstraint(condition=~Q(name=""), name="directory_has_a_name"),
@@ -139,6 +143,8 @@ class DirectoryFile(models.Model):
     objects = DirectoryFileQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("file in a directory")
+        verbose_name_plural = _("files in directories")
         ordering: ClassVar = ["display_name", "id"]
         constraints: ClassVar = [
             models.UniqueConstraint(

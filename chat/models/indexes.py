@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext_lazy as _
 
 from .files import Directory
 from .ids import index_id
@@ -60,7 +61,8 @@ class Index(models.Model):
     objects = IndexQuerySet.as_manager()
 
     class Meta:
-        verbose_name_plural = "indexes"
+        verbose_name = _("index")
+        verbose_name_plural = _("indexes")
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
             models.CheckConstraint(condition=~Q(name=""), name="index_has_a_name"),
@@ -106,6 +108,8 @@ class Sync(models.Model):
     objects = SyncQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("sync")
+        verbose_name_plural = _("syncs")
         ordering: ClassVar = ["-created_at", "-id"]
         indexes: ClassVar = [models.Index(fields=["index", "-id"], name="sync_latest")]
         constraints: ClassVar = [

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Preferences(models.Model):
@@ -24,7 +25,8 @@ class Preferences(models.Model):
     font = models.CharField(max_length=5, blank=True, choices=Font)  # of answers
 
     class Meta:
-        verbose_name_plural = "preferences"
+        verbose_name = _("preferences")
+        verbose_name_plural = _("preferences")
 
     def __str__(self) -> str:
         return f"preferences of {self.user_id}"

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 # One organisation per installation; the wire wants an id for it.
 ORGANIZATION_ID = uuid.UUID("6f0a2f3c-8f0e-4c55-9b51-0c1f6a7d5e10")
@@ -49,6 +50,8 @@ class Project(models.Model):
     objects = ProjectQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("project")
+        verbose_name_plural = _("projects")
         ordering: ClassVar = ["name", "id"]
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -71,6 +74,8 @@ class Membership(models.Model):
     role = models.PositiveSmallIntegerField(choices=Role, default=Role.VIEWER)
 
     class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["project", "user"], name="one_membership_each"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="membership_role_known"),
@@ -112,7 +117,8 @@ class APIKey(models.Model):
     objects = APIKeyQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "API key"
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
         ordering: ClassVar = ["-created_at"]
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from .projects import APIKey
 
@@ -17,8 +18,8 @@ class CreateOnce(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        verbose_name = "create with an idempotency key"
-        verbose_name_plural = "creates with an idempotency key"
+        verbose_name = _("request made once")
+        verbose_name_plural = _("requests made once")
         indexes: ClassVar = [models.Index(fields=["created_at"], name="create_once_by_age")]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["key", "name", "route"], name="create_happens_once")

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .ids import session_id
 from .indexes import Index
@@ -68,6 +69,8 @@ class Session(models.Model):
     objects = SessionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
         ordering: ClassVar = ["-last_used_at", "-id"]
         indexes: ClassVar = [
             models.Index(fields=["owner", "-last_used_at", "-id"], name="session_recent"),
@@ -103,7 +106,8 @@ class BoundIndex(models.Model):
     position = models.PositiveSmallIntegerField()
 
     class Meta:
-        verbose_name_plural = "bound indexes"
+        verbose_name = _("bound index")
+        verbose_name_plural = _("bound indexes")
         ordering: ClassVar = ["position"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["session", "index"], name="index_bound_once"),
@@ -124,6 +128,10 @@ class TurnQuerySet(models.QuerySet["Turn"]):
     def lapsed(self) -> Self:
         """Running on paper only: whoever ran them has not renewed the lease in time."""
         return self.running().filter(lease_expires_at__lt=timezone.now())
+
+    def without_sources(self) -> Self:
+        """Answered, but out of no document: what was asked may be missing in them."""
+        return self.filter(state=Turn.State.DONE, citations=0)
 
     def renew(self, owner: str) -> int:
         """Prolong a process's leases of these; answers how many it still holds."""
@@ -163,12 +171,22 @@ class Turn(models.Model):
     input_tokens = models.PositiveIntegerField(default=0, editable=False)
     output_tokens = models.PositiveIntegerField(default=0, editable=False)
     rounds = models.PositiveSmallIntegerField(default=0, editable=False)
+    citations = models.PositiveIntegerField(null=True, editable=False)  # in its answer, once whole
     error = models.TextField(blank=True)
 
     objects = TurnQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("turn")
+        verbose_name_plural = _("turns")
         ordering: ClassVar = ["session", "seq"]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["-created_at"],
+                condition=Q(state="done", citations=0),
+                name="turns_without_sources",
+            ),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["session"], condition=Q(state="running"), name="one_running_turn"
@@ -218,6 +236,8 @@ class QueuedPrompt(models.Model):
     objects = QueuedPromptQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("waiting question")
+        verbose_name_plural = _("waiting questions")
         ordering: ClassVar = ["session", "pk"]
 
     def __str__(self) -> str:

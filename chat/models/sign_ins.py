@@ -11,6 +11,7 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.models import Session as BrowserSession
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 LONGEST = 300  # characters of what a browser says of itself
 
@@ -39,6 +40,8 @@ class SignIn(models.Model):
     objects = SignInQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("sign-in")
+        verbose_name_plural = _("sign-ins")
         indexes: ClassVar = [models.Index(fields=["user", "-seen_at"], name="sign_ins_of_a_person")]
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .sessions import Session, Turn
 
@@ -31,6 +32,8 @@ class Visit(models.Model):
     objects = VisitQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("visit")
+        verbose_name_plural = _("visits")
         indexes: ClassVar = [models.Index(fields=["user", "-seen_at"], name="visits_of_a_person")]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["session", "user"], name="one_visit_each")

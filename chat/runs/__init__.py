@@ -179,7 +179,8 @@ async def _run(claimed: Claimed, turn_log: TurnLog) -> None:
         return
     failed = outcome.state in {Turn.State.FAILED, Turn.State.INTERRUPTED}
     stop = Stop(failed, outcome.error, usage, outcome.skipped or None)
-    ending = Ending(outcome.state, None if first is None else round((first - started) * 1000))
+    first_ms = None if first is None else round((first - started) * 1000)
+    ending = Ending(outcome.state, first_ms, turn_log.citations)
     await turn_log.finish(stop, ending)
     if turn_log.lost:
         await _lose(turn, turn_log, usage)

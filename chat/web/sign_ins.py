@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.signals import user_logged_in
-from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -42,8 +41,12 @@ def note_use(request: HttpRequest, user_id: int) -> None:
     SignIn.note(key, user_id, request.META.get("HTTP_USER_AGENT", ""))
 
 
-@receiver(user_logged_in, dispatch_uid="note_sign_in")
-def note_sign_in(request: HttpRequest, user: AbstractUser, **_rest: Any) -> None:
+def watch() -> None:
+    """Note every sign-in, by whichever door."""
+    user_logged_in.connect(_signed_in, dispatch_uid="note_sign_in")
+
+
+def _signed_in(request: HttpRequest, user: AbstractUser, **_rest: Any) -> None:
     note_use(request, user.pk)
 
 

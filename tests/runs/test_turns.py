@@ -54,6 +54,17 @@ async def test_a_turn_retrieves_then_answers_and_cites(ask, model):
     assert stop.usage["total_output_tokens"] > 0
 
 
+@pytest.mark.parametrize(("text", "citations"), [("Green [1]. Also [9].", 1), ("No.", 0)])
+async def test_a_turn_keeps_how_often_its_answer_cites(session, ask, model, text, citations):
+    model.say(text=text)
+
+    await ask("What colour are the lamps?")
+
+    turn = await session.turns.aget()
+    assert turn.citations == citations
+    assert await Turn.objects.without_sources().acount() == (citations == 0)
+
+
 async def test_the_model_is_shown_the_passages_and_the_tools(ask, model):
     await ask("What colour are the lamps?")
 
