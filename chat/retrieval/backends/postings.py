@@ -187,18 +187,21 @@ def _joined(revision: int, start: Columns | None, cursor, index_id: str) -> _Wor
     parts = [start or _NOTHING]
     count = len(parts[0][0])
     for part in _fetch(cursor, index_id, int(parts[0][0][-1]) if count else 0):
-        part[-1][:] += np.uint64(count << 8)
+        np.add(part[-1], np.uint64(count << 8), out=part[-1])
         count += len(part[0])
         parts.append(part)
-    ids, chunk_ids, document_ids, lengths, packed = map(np.concatenate, zip(*parts, strict=True))
-    packed.sort(kind="stable")  # of two sorted halves in no time
-    numbers = (packed >> 32).astype(np.uint32)
-    firsts = np.flatnonzero(np.diff(numbers, prepend=~numbers[:1]))
+        del part
+    *columns, pages = zip(*parts, strict=True)
+    ids, chunk_ids, document_ids, lengths = map(np.concatenate, columns)
+    packed = np.concatenate(pages)
+    del parts, pages  # of a large index they are as large again as all that is kept of it
+    packed.sort(kind="stable" if start else "quicksort")  # the one is quick with sorted halves
+    halves = packed.view("<u4")
+    postings, numbers = halves[::2].copy(), halves[1::2]
+    firsts = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)])
     starts = np.append(firsts, len(numbers))
     return _Words(
-        revision,
-        *(ids, chunk_ids, document_ids, lengths),
-        *(numbers[firsts], starts, packed.astype(np.uint32)),
+        *(revision, ids, chunk_ids, document_ids, lengths), numbers[firsts], starts, postings
     )
 
 
