@@ -57,7 +57,7 @@ class Pieces:
         That is a new dictionary: another thread may still be reading the old one.
         """
         known = self._known
-        new = {word for words in texts for word in words if word not in known}
+        new = set[str]().union(*texts).difference(known)
         if self._size > _KEPT and new:
             self._known = known = {}
             self._size = 0

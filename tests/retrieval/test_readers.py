@@ -163,3 +163,12 @@ def test_reading_ends_when_it_takes_too_long(large_sheet):
 
     with Parser(timeout=0.5, memory_mb=2048) as parser, slow:
         read(parser, "large.xlsx", large_sheet)
+
+
+def test_a_small_text_needs_no_process():
+    with Parser(timeout=60, memory_mb=512) as parser:
+        assert read(parser, "note.md", b"# Lamps\n\nThey are green.").title == "Lamps"
+        assert parser._child is None
+
+        assert "green" in read(parser, "note.html", b"<p>They are green.</p>").text
+        assert parser._child is not None
