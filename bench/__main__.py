@@ -17,6 +17,7 @@ BENCHES = (
     "sync_speed",
     "streams",
     "uploads",
+    "pages",
 )
 
 

@@ -13,7 +13,7 @@ from .notes import notes_on
 from .picker import asked_last, choices, first_choice, suggestions
 from .reading import Reading
 
-TURNS_AT_ONCE = 20
+TURNS_AT_ONCE = 10  # a screen holds two or three
 
 
 def empty_conversation(actor: Actor, chosen: list[str] | None = None) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def test_only_the_branch_that_is_read_now_is_shown_with_a_way_to_the_other(
 
 def test_older_turns_of_another_branch_are_not_loaded_upward(client, session, branched, answered):
     parent = branched[1]
-    for number in range(25):
+    for number in range(15):
         turn = answered(f"Question {number:02d}?")
         Turn.objects.filter(pk=turn.pk).update(parent=parent)
         parent = turn
@@ -182,4 +182,4 @@ def test_five_hundred_turns_cost_no_more_queries_than_five(
         long = page(client, session)
 
     assert len(long) < 150_000
-    assert long.count('class="turn"') == 20 > html.count('class="turn"')
+    assert long.count('class="turn"') == 10 > html.count('class="turn"')
