@@ -83,6 +83,14 @@ class Reading:
         return stop.usage.get("duration_ms", 0) / 1000 if stop else 0.0
 
     @property
+    def tokens(self) -> str:
+        """How many were read and written for it; "" where its model does not count."""
+        usage = self.exchange.stop.usage if self.exchange.stop else {}
+        count = int(usage.get("total_input_tokens", 0) + usage.get("total_output_tokens", 0))
+        words = ngettext("%(shown)s token", "%(shown)s tokens", count)
+        return words % {"shown": number_format(count, force_grouping=True)} if count else ""
+
+    @property
     def status(self) -> str:
         """The one line that says what is happening, or what was done."""
         if self.exchange.stop:

@@ -57,14 +57,15 @@ def test_the_pages_follow_the_browsers_language(client, session, answered):
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("en", "Answered without sources in less than 0.1 s"),
-        ("de", "Ohne Quellen beantwortet in weniger als 0,1 s"),
+        ("en", ["Answered without sources in less than 0.1 s", ">1,234 tokens<"]),
+        ("de", ["Ohne Quellen beantwortet in weniger als 0,1 s", ">1.234 Token<"]),
     ],
 )
-def test_an_answer_that_took_no_time_took_little(client, session, language, words):
-    write_turn(session, UserInput("Why?"), Stop(False, None, {"duration_ms": 20}))
+def test_an_answer_says_what_it_took_and_that_no_time_is_little(client, session, language, words):
+    usage = {"duration_ms": 20, "total_input_tokens": 1200, "total_output_tokens": 34}
+    write_turn(session, UserInput("Why?"), Stop(False, None, usage))
 
     url = reverse("session", args=[session.pk])
     html = client.get(url, headers={"accept-language": language}).content.decode()
 
-    assert words in html
+    assert [one for one in words if one not in html] == []
