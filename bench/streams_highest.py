@@ -1,4 +1,4 @@
-"""How many streams one web process holds: more and more of them, until words come late."""
+"""How many streams one web process holds: more of them, or fewer, until words begin to be late."""
 
 import argparse
 import asyncio
@@ -19,9 +19,14 @@ GROWTH = 1.25
 def highest(carrel: Carrel, options: argparse.Namespace) -> None:
     print(f"streams of {RATE} tokens a second, more each time, {STEADY} s all together")
     asyncio.run(client.ask_each(carrel.targets(3, tokens=5, rate=50)))
-    count, held = options.from_streams, 0
-    while is_held(carrel, count):
-        count, held = int(count * GROWTH), count
+    held = options.from_streams
+    if is_held(carrel, held):
+        while is_held(carrel, int(held * GROWTH)):
+            held = int(held * GROWTH)
+    else:
+        held = int(held / GROWTH)
+        while held > 1 and not is_held(carrel, held):
+            held = int(held / GROWTH)
     print(f"  held: {held} streams, {held * RATE:,} tokens a second\n")
 
 

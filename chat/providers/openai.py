@@ -35,6 +35,7 @@ HANG_UP = 0.2  # seconds to wait for the end of the response, which keeps the co
 
 BATCH = 32  # texts a request; some endpoints take no more
 CONCURRENCY = 4  # requests at a time for one call of ``embed``
+AT_ONCE = 100  # chunks of one answer, however many have come: then other answers have their turn
 
 
 class OpenAIChatModel:
@@ -60,9 +61,12 @@ class OpenAIChatModel:
                 aclosing(documents(response.aiter_raw())) as batches,
             ):
                 while batch := await _next(batches, reply.grace):
-                    for document in batch:
-                        for part in self._read(reply, document, payload):
-                            yield part
+                    for start in range(0, len(batch), AT_ONCE):
+                        if start:
+                            await asyncio.sleep(0)
+                        for document in batch[start : start + AT_ONCE]:
+                            for part in self._read(reply, document, payload):
+                                yield part
         except (Garbled, *NETWORK_ERRORS) as exc:
             if not reply.is_complete:
                 raise self._failures.broken_off(exc, reply.has_begun) from exc

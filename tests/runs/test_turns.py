@@ -166,7 +166,7 @@ async def test_a_model_that_only_calls_tools_is_made_to_answer_in_the_end(ask, m
     ids=["cut", "key", "model", "silence", "nothing"],
 )
 async def test_a_failing_model_ends_the_turn_with_what_was_written(
-    ask, model, reply, said, complaint
+    ask, model, reply, said, complaint, caplog
 ):
     model.say(**reply, again=True)
 
@@ -180,6 +180,7 @@ async def test_a_failing_model_ends_the_turn_with_what_was_written(
         assert last(events, Text).content == "".join(deltas) != ""
     turn = await Turn.objects.aget()
     assert (turn.state, turn.error) == ("failed", stop.error)
+    assert f"turn failed turn={turn.pk} code=model_" in caplog.text
 
 
 async def test_an_answer_that_was_too_long_for_the_model_is_kept_and_says_so(ask, model):

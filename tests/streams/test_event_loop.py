@@ -3,6 +3,8 @@
 import asyncio
 import time
 from asyncio import events
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -14,25 +16,48 @@ from tests.factories import make_index, make_key, make_session, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LONGEST = 0.05  # seconds of CPU in one go; the clock would also count what other processes take
+BUSY = 0.01  # seconds of CPU in one go
+BLOCKED = 0.05  # seconds in one go, waiting for files, locks and other threads included
+ANSWERS = 3  # the best counts: a thread that holds the interpreter may be kept waiting by others
+
+
+@dataclass(slots=True)
+class Longest:
+    """Of the event loop's steps: their seconds, and what they were."""
+
+    busy: tuple[float, str] = (0.0, "")
+    blocked: tuple[float, str] = (0.0, "")
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
-    """Every step of the event loop: its seconds of CPU, and what it was."""
-    taken: list[tuple[float, str]] = []
-    run = events.Handle._run
+def longest(monkeypatch: pytest.MonkeyPatch) -> Longest:
+    found, run = Longest(), events.Handle._run
 
     def timed(self: events.Handle) -> None:
-        began = time.thread_time()
+        busy, held = time.thread_time(), time.monotonic() - waited_for_a_core()
         run(self)
-        taken.append((time.thread_time() - began, repr(self)))
+        busy, held = (
+            time.thread_time() - busy,
+            time.monotonic() - waited_for_a_core() - held,
+        )
+        if busy > found.busy[0]:
+            found.busy = (busy, repr(self))
+        if held > found.blocked[0]:
+            found.blocked = (held, repr(self))
 
     monkeypatch.setattr(events.Handle, "_run", timed)
-    return taken
+    return found
 
 
-async def test_a_long_answer_never_holds_the_event_loop(stand_in, settings, steps):
+def waited_for_a_core() -> float:
+    """Seconds that this thread could have gone on in and was not let to: no fault of its own."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:  # not Linux
+        return time.monotonic() - time.thread_time()
+
+
+async def test_a_long_answer_never_holds_the_event_loop(stand_in, settings, longest):
     settings.LLM_BASE_URL, settings.LLM_MODEL = stand_in.url, "stand-in?tokens=3000"
     conf.chat_model.cache_clear()
     user = await sync_to_async(make_user)(role=3)
@@ -47,14 +72,17 @@ async def test_a_long_answer_never_holds_the_event_loop(stand_in, settings, step
         return b"".join([piece async for piece in answer.streaming_content]).decode()
 
     await ask()  # what is made on first use: imports, the search's memory, the HTTP client
-    steps.clear()
+    seen = []
+    for _ in range(ANSWERS):
+        longest.busy = longest.blocked = (0.0, "")
+        text = await ask()
+        assert '"type":"stop","is_error":false' in text and "t002999" in text
+        seen.append((longest.busy, longest.blocked))
 
-    text = await ask()
-
-    assert '"type":"stop","is_error":false' in text and "t002999" in text
-    longest, what = max(steps)
-    assert longest < LONGEST, what
-    print(f"longest step {longest * 1e3:.1f} ms of CPU: {what[:200]}")  # noqa: T201
+    busy, blocked = min(busy for busy, _ in seen), min(blocked for _, blocked in seen)
+    print(f"busy {busy[0] * 1e3:.1f} ms, blocked {blocked[0] * 1e3:.1f} ms: {busy[1][:200]}")  # noqa: T201
+    assert busy[0] < BUSY, busy
+    assert blocked[0] < BLOCKED, blocked
     await log.writer.drain()
     await asyncio.sleep(0)
     conf.chat_model.cache_clear()
