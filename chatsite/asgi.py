@@ -1,5 +1,6 @@
 """The web process, for daphne, uvicorn or any other ASGI server."""
 
+import gc
 import os
 from typing import Any
 
@@ -17,6 +18,12 @@ answer = limited(get_asgi_application())
 # a new one, which has no connection that could be old.
 request_started.disconnect(close_old_connections)
 request_started.disconnect(reset_queries)
+
+# What is loaded by now stays; to look for rubbish in it again and again, every 700 objects, was a
+# tenth of what an answer costs.
+gc.collect()
+gc.freeze()
+gc.set_threshold(20_000, 20, 50)
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:

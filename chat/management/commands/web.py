@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import resource
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,7 @@ class Command(BaseCommand):
 
     def handle(self, *, proxy_headers: bool, **options: Any) -> None:
         http_protocol.WebRequest = Request  # what daphne's factory makes; it has no other way in
+        open_as_many_files_as_may_be()
         cast(Any, reactor).callLater(0, watch.begin)
         WebServer(
             with_body_from_disk(import_string(settings.ASGI_APPLICATION)),
@@ -50,6 +52,13 @@ class Command(BaseCommand):
             proxy_forwarded_port_header="X-Forwarded-Port" if proxy_headers else None,
             proxy_forwarded_proto_header="X-Forwarded-Proto" if proxy_headers else None,
         ).run()
+
+
+def open_as_many_files_as_may_be() -> None:
+    """A stream takes two, its reader's line and the model's; the usual limit is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where the system itself allows fewer
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Request(http_protocol.WebRequest):
