@@ -31,12 +31,14 @@ def empty_conversation(actor: Actor, chosen: list[str] | None = None) -> dict[st
     }
 
 
-def conversation(actor: Actor, session: Session, before: int | None = None) -> dict[str, Any]:
+def conversation(
+    actor: Actor, session: Session, before: int | None = None, back_to: int | None = None
+) -> dict[str, Any]:
     """The newest turns of a session's branch, or those before the one with seq ``before``, and
-    what surrounds them."""
+    what surrounds them; as many as it takes to show the one with the id ``back_to``."""
     is_owner = session.owner_id == actor.person.pk
     bound = session.indexes.order_by("bound_sessions__position").distinct()
-    return turns_shown(actor, session, before) | {
+    return turns_shown(actor, session, before, back_to) | {
         "is_owner": is_owner,
         "can_ask": is_owner or session.sharing == Session.Sharing.QUERY,
         "queue": waiting(actor, session),
@@ -47,10 +49,12 @@ def conversation(actor: Actor, session: Session, before: int | None = None) -> d
     }
 
 
-def turns_shown(actor: Actor, session: Session, before: int | None = None) -> dict[str, Any]:
+def turns_shown(
+    actor: Actor, session: Session, before: int | None = None, back_to: int | None = None
+) -> dict[str, Any]:
     """``turns`` to show. ``seq`` is the last event among them and ``tip`` the last turn: a follower
     that asks for what comes after misses nothing."""
-    seqs, older = _window(session, before)
+    seqs, older = _window(session, before, back_to)
     events = log.history(session.pk, after=seqs[0] - 1, before=before) if seqs else []
     transcript = fold(events)
     notes = notes_on(actor, session, [one.turn for one in transcript.exchanges])
@@ -83,14 +87,20 @@ def waiting(actor: Actor, session: Session) -> list[QueuedPrompt]:
     return rows
 
 
-def _window(session: Session, before: int | None) -> tuple[list[int], int | None]:
+def _window(
+    session: Session, before: int | None, back_to: int | None
+) -> tuple[list[int], int | None]:
     """Seqs of turns in order, and the ``before`` of the page above (None at the beginning)."""
     turns = session.turns.order_by("-seq")
     if session.is_branched:
         turns = turns.filter(pk__in=session.branch())
     if before is not None:
         turns = turns.filter(seq__lt=before)
-    seqs = list(turns.values_list("seq", flat=True)[: TURNS_AT_ONCE + 1])
-    more = len(seqs) > TURNS_AT_ONCE
-    seqs = seqs[:TURNS_AT_ONCE][::-1]
+    count = TURNS_AT_ONCE
+    if back_to is not None:
+        since = turns.filter(pk=back_to).values("seq")[:1]
+        count = max(count, turns.filter(seq__gte=since).count())
+    seqs = list(turns.values_list("seq", flat=True)[: count + 1])
+    more = len(seqs) > count
+    seqs = seqs[:count][::-1]
     return seqs, seqs[0] if more else None

@@ -21,13 +21,25 @@ customElements.define("auto-scroll", class extends HTMLElement {
     this.down.hidden = true;
     this.down.addEventListener("click", () => this.toEnd());
     this.querySelector(".dock")?.prepend(this.down);
-    const target = location.hash && document.getElementById(location.hash.slice(1));
-    if (target) target.scrollIntoView();
-    else this.toEnd();
-    this.look();
+    this.toEnd();
+    this.goBackTo(location.hash.slice(1));
     document.addEventListener("htmx:before:request", this.asked = (event) => {
       if (event.target.id === "composer") this.following = true;
     });
+  }
+
+  // A link to a turn, which may be one of those that are not read yet.
+  async goBackTo(id) {
+    const older = this.querySelector("a.older");
+    if (!document.getElementById(id) && older && id.startsWith("turn-")) {
+      const address = `${older.href}&back_to=${id.slice("turn-".length)}`;
+      await htmx.ajax("GET", address, { target: older, swap: "outerHTML" });
+    }
+    const target = id && document.getElementById(id);
+    if (!target) return;
+    this.following = false;
+    target.scrollIntoView();
+    this.look();
   }
 
   disconnectedCallback() {

@@ -104,6 +104,22 @@ def test_what_was_watched_is_what_a_reload_shows(page: Page, model: StandIn):
     expect(page.locator(".answer td.align-right")).to_have_text("one name")
 
 
+def test_what_was_said_long_ago_is_found_and_opened_in_its_place(page: Page, carrel: Server):
+    with carrel.api() as api:
+        index = api.get("/indexes").json()["items"][0]["id"]
+        session = api.post("/chat", json={"index_ids": [index]}).json()["session_id"]
+        for number in range(25):
+            body = {"prompt": f"Is lamp {number:02d} lit?", "index_ids": []}
+            api.post(f"/chat/{session}/messages/stream", json=body).raise_for_status()
+
+    page.goto("/search/?q=lamp 03")
+    page.locator(".hit a").first.click()
+
+    expect(page.get_by_role("heading", name="Is lamp 03 lit?")).to_be_in_viewport()
+    expect(page.get_by_role("heading", name="Is lamp 04 lit?")).to_have_count(1)
+    expect(page.get_by_role("heading", name="Is lamp 24 lit?")).to_have_count(1)
+
+
 def test_finished_blocks_are_not_touched_again(page: Page, model: StandIn):
     model.say(text="First.\n\n" + "Second is long. " * 40 + "\n\nThird.", rate=60)
 

@@ -1,5 +1,6 @@
 """Sessions in the browser: reading, arranging and sharing them."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -249,6 +250,24 @@ def test_a_long_session_opens_at_its_end_and_loads_upward(client, session, answe
     assert "Question 14?" not in newest
     assert "Question 14?" in older.content.decode()
     assert "Question 15?" not in older.content.decode()
+
+
+@pytest.mark.parametrize(("wanted", "first"), [(2, 2), (12, 5), (20, 5)])
+def test_older_turns_are_loaded_up_to_the_one_that_is_wanted(
+    client, session, answered, wanted, first
+):
+    for number in range(25):
+        answered(f"Question {number:02d}?")
+    turns = list(session.turns.order_by("seq"))
+
+    older = client.get(
+        reverse("turns", args=[session.pk]),
+        {"before": turns[15].seq, "back_to": turns[wanted].pk},
+        headers={"hx-request": "true"},
+    ).content.decode()
+
+    assert re.findall(r"Question (\d\d)\?</h2>", older) == [f"{n:02d}" for n in range(first, 15)]
+    assert f"before={turns[first].seq}" in older
 
 
 @pytest.mark.parametrize("query", ["lamps", "GREEN", "colour"])

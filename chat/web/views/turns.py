@@ -49,7 +49,8 @@ async def begin(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
     """POST asks, or queues what is asked while a turn runs; with ``instead_of``, the seq of a turn,
-    it makes a branch beside that one. GET reads the turns before ``?before=``."""
+    it makes a branch beside that one. GET reads the turns before ``?before=``,
+    at least up to the one with the id ``?back_to=``."""
     actor = await aactor_of(request)
     if request.method == "GET":
         return await sync_to_async(_older)(request, actor, session_id)
@@ -247,9 +248,12 @@ def _begun(request: HttpRequest, actor: Actor, session: Session) -> HttpResponse
 
 def _older(request: HttpRequest, actor: Actor, session_id: str) -> HttpResponse:
     session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
-    before = request.GET.get("before", "")
-    if not before.isdecimal():
+    before, back_to = (
+        int(given[:18]) if given.isdecimal() else None
+        for given in map(request.GET.get, ("before", "back_to"), ("", ""))
+    )
+    if before is None:
         return redirect("session", session.pk)
-    context = conversation(actor, session, before=int(before[:18]))
+    context = conversation(actor, session, before, back_to)
     template = "chat/_older.html" if request.htmx else "chat/session.html"
     return render(request, template, context)
