@@ -21,6 +21,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.gzip import GZipMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.decorators import sync_and_async_middleware
@@ -61,6 +62,17 @@ def is_operation(request: HttpRequest) -> bool:
 
 
 class Security(OnLoop, SecurityMiddleware): ...
+
+
+class Compression(ForPages, GZipMiddleware):
+    """Of pages alone: a stream must not wait for more to press together, and pictures are small
+    already. Django adds as many random bytes as hide a secret from who measures lengths."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase):
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if response.streaming or not is_page:
+            return response
+        return super().process_response(request, response)
 
 
 class ContentSecurityPolicy(OnLoop, CSPMiddleware): ...

@@ -99,6 +99,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "chatsite.middleware.Security",
     "chatsite.middleware.static_files",
+    "chatsite.middleware.Compression",
     "chat.api.middleware.api_manners",
     "chatsite.middleware.ContentSecurityPolicy",
     "chatsite.middleware.BrowserSession",
