@@ -98,8 +98,9 @@ def _window(
         turns = turns.filter(seq__lt=before)
     count = TURNS_AT_ONCE
     if back_to is not None:
+        # With some before it, so that it stays in its place when those above are read.
         since = turns.filter(pk=back_to).values("seq")[:1]
-        count = max(count, turns.filter(seq__gte=since).count())
+        count = turns.filter(seq__gte=since).count() + TURNS_AT_ONCE
     seqs = list(turns.values_list("seq", flat=True)[: count + 1])
     more = len(seqs) > count
     seqs = seqs[:count][::-1]

@@ -84,12 +84,16 @@ def render_document(text: str, start: int, end: int) -> SafeString:
     """
     if sentence := _with_sentence_marked(text, start, end):
         return sentence
-    env: dict[str, Any] = {"sources": {}, "docId": "document", "whole": True}
+    env = _document_env()
     tokens = _parser().parse(text, env)
     first, last = text.count("\n", 0, start), text.count("\n", 0, max(start, end - 1))
     if end > start:
         _mark_lines(tokens, first, last)
     return _clean(_parser().renderer.render(tokens, _parser().options, env))
+
+
+def _document_env() -> dict[str, Any]:
+    return {"sources": {}, "docId": "document", "whole": True, "outline": []}
 
 
 def _with_sentence_marked(text: str, start: int, end: int) -> SafeString | None:
@@ -102,7 +106,7 @@ def _with_sentence_marked(text: str, start: int, end: int) -> SafeString | None:
         return None
     # Signs that Markdown takes for punctuation, so that emphasis may begin and end beside them.
     signed = f"{text[:start]}{CITED[0]}{cited}{CITED[1]}{text[end:]}"
-    html = _parser().render(signed, {"sources": {}, "docId": "document", "whole": True})
+    html = _parser().render(signed, _document_env())
     opening, _sign, rest = html.partition(CITED[0])
     inside, _sign, closing = rest.partition(CITED[1])
     if opening.count("<math") != opening.count("</math>"):
@@ -225,9 +229,21 @@ def _page_rules(state: StateCore) -> None:
     alignment as a class, since the content policy lets no style attribute through."""
     for token in state.tokens:
         if token.type in {"heading_open", "heading_close"}:
-            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
+            token.tag = f"h{min(6, _depth(int(token.tag[1]), state.env.get('outline')) + 2)}"
         if token.type in {"th_open", "td_open"} and (style := token.attrs.pop("style", None)):
             token.attrSet("class", str(style).replace("text-align:", "align-"))
+
+
+def _depth(level: int, outline: list[int] | None) -> int:
+    """How deep a heading stands under those before it: a document may begin in its middle, or
+    without its title, and who listens to a page must not look for a heading that is not there.
+    An answer, which comes in parts, keeps the levels that it has."""
+    if outline is None:
+        return level
+    while outline and outline[-1] >= level:
+        outline.pop()
+    outline.append(level)
+    return len(outline)
 
 
 def _with_hosts(children: Sequence[Token]) -> list[Token]:

@@ -36,9 +36,10 @@ customElements.define("auto-scroll", class extends HTMLElement {
       await htmx.ajax("GET", address, { target: older, swap: "outerHTML" });
     }
     const target = id && document.getElementById(id);
-    if (!target) return;
-    this.following = false;
-    target.scrollIntoView();
+    if (target) {
+      this.following = false;
+      target.scrollIntoView();
+    }
     this.look();
   }
 

@@ -1,4 +1,6 @@
 // Says when the line is lost and found again, and when an answer has come to its end.
+const SOON = 500, SELDOM = 60_000; // milliseconds until a line is asked for again
+
 customElements.define("live-line", class extends HTMLElement {
   connectedCallback() {
     const line = () => document.getElementById("line");
@@ -9,10 +11,24 @@ customElements.define("live-line", class extends HTMLElement {
     this.addEventListener("htmx:after:sse:connection", () => {
       if (line()) line().hidden = true;
     });
+    // The extension mends a line that it once had; the first one is asked for until it comes.
+    let wait = SOON;
+    const again = ({ detail }) => {
+      if (!detail.ctx || detail.ctx.response?.status < 500) return;
+      if (line()) line().hidden = false;
+      this.timer = setTimeout(() => htmx.trigger(this, "again"), wait);
+      wait = Math.min(2 * wait, SELDOM);
+    };
+    this.addEventListener("htmx:error", again);
+    this.addEventListener("htmx:response:error", again);
     this.addEventListener("htmx:after:sse:message", () => {
       const last = [...document.querySelectorAll(".turn")].at(-1);
       const words = last?.querySelector(".trace__status")?.textContent ?? "";
       if (words !== document.getElementById("status").textContent) say(words);
     });
+  }
+
+  disconnectedCallback() {
+    clearTimeout(this.timer);
   }
 });

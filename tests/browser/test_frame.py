@@ -261,7 +261,8 @@ def test_without_script_the_language_is_chosen_and_a_key_made_and_revoked(script
     expect(page.locator("#secret")).to_contain_text("crl-")
     page.get_by_role("button", name="Revoke “Short-lived”").click()
 
-    expect(page.locator(".key-list")).not_to_contain_text("Short-lived")
+    expect(page.get_by_role("region", name="API keys")).to_be_visible()
+    expect(page.get_by_role("region", name="API keys")).not_to_contain_text("Short-lived")
 
 
 def test_the_theme_follows_the_person_to_another_browser(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, StorageState, expect
 
 from tests.browser.line import line_to
 from tests.server import Server
@@ -95,6 +95,21 @@ def test_a_network_that_goes_and_comes_back_loses_nothing(
 
         assert f"t{TOKENS - 1:06d}" not in stood_at
         shows_all(page)
+
+
+def test_a_page_whose_first_line_does_not_come_asks_for_it_again(page: Page, stand_in: StandIn):
+    refusals: list[Callable[[Route], None]] = [
+        lambda line: line.fulfill(status=503),
+        lambda line: line.abort("connectionrefused"),
+    ]
+    page.route("**/events/*", lambda line: refusals.pop()(line) if refusals else line.continue_())
+    stand_in.say(tokens=TOKENS, rate=200)
+
+    ask(page)
+
+    shows_all(page)
+    assert refusals == []
+    expect(page.locator("#line")).to_be_hidden()
 
 
 def test_a_slow_line_that_drops_shows_every_word(

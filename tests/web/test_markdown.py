@@ -1,5 +1,7 @@
 """Answers as HTML: what is shown, what is kept out, and how they grow."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +94,16 @@ def test_a_cited_sentence_is_marked_alone_and_other_things_as_blocks(cited, mark
 
     assert marked in html
     assert html.count('id="passage"') == 1
+
+
+@pytest.mark.parametrize(
+    ("levels", "shown"),
+    [("123", "345"), ("232", "343"), ("4", "3"), ("1313", "3434"), ("3212", "3334")],
+)
+def test_no_level_of_headings_is_left_out_in_a_document(levels, shown):
+    text = "\n\n".join("#" * int(level) + " A heading" for level in levels)
+
+    assert "".join(re.findall(r"<h(\d)>", render_document(text, 0, 0))) == shown
 
 
 @pytest.mark.parametrize("text", ["See [9].", "`[1]`", "    [1]", "[1](https://example.org/)"])

@@ -167,7 +167,7 @@ def test_a_title_that_the_text_begins_with_is_shown_once(client, url, index, hea
 
     assert "<h1>House rules</h1>" in html and "House rules</h3>" not in html
     assert f'<p class="cited" id="passage">{CITED}</p>' in html
-    assert 'id="passage">Opening hours</h4>' in whole
+    assert 'id="passage">Opening hours</h3>' in whole
     assert 'id="passage"' in alone
 
 
