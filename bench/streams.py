@@ -2,10 +2,11 @@
 
     python -m bench.streams [--only NAME ...] [--full]
 
-A model endpoint that is never the limit (``streams_endpoint``) is read directly and through
-Carrel's web process; where ``CARREL_BENCH_LITELLM`` names a ``litellm`` program, through its proxy,
-and where ``CARREL_BENCH_CHAINLIT`` names a ``chainlit`` program, through an app of it; by the same
-client, in the same run. Every token is stamped, and every stream is compared with what was sent.
+A model endpoint that is never the limit (``streams_endpoint``) is read directly, through Carrel's
+web process and through a bare relay (``streams_bare``); where ``CARREL_BENCH_LITELLM`` names a
+``litellm`` program, through its proxy, and where ``CARREL_BENCH_CHAINLIT`` names a ``chainlit``
+program, through an app of it; by the same client, in the same run. Every token is stamped, and
+every stream is compared with what was sent.
 With uvicorn importable (or in the folder ``CARREL_BENCH_UVICORN``), Carrel runs under it as well.
 CPU is the process's own, from /proc, log and persistence included.
 """
@@ -28,7 +29,16 @@ from bench.proc import cpu_seconds, rss
 from bench.streams_client import Stream, check, gaps
 from bench.streams_highest import highest
 from bench.streams_processes import processes
-from bench.streams_relays import Carrel, Direct, Relay, chainlit, litellm, started, sync_sample
+from bench.streams_relays import (
+    Carrel,
+    Direct,
+    Relay,
+    bare,
+    chainlit,
+    litellm,
+    started,
+    sync_sample,
+)
 from tests.server import ROOT, Server
 
 ONE_PROCESS = ("first-text", "paced", "crowd", "highest", "followers")
@@ -75,6 +85,8 @@ def in_one_process(endpoint: str, data: Path, options: argparse.Namespace) -> No
     with ExitStack() as stack:
         carrel = stack.enter_context(web_process(endpoint, data))
         relays: list[Relay] = [Direct("endpoint read directly", endpoint), carrel]
+        if not {"first-text", "paced"}.isdisjoint(options.only):
+            relays.append(stack.enter_context(bare(endpoint, data)))
         for variable, relay in {"LITELLM": litellm, "CHAINLIT": chainlit}.items():
             if program := os.environ.get(f"CARREL_BENCH_{variable}"):
                 relays.append(stack.enter_context(relay(program, endpoint, data)))

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,6 +105,18 @@ def started(*command: str) -> Iterator[str]:
         process.send_signal(signal.SIGINT)
         process.wait(10)
         process.stdout.close()
+
+
+@contextmanager
+def bare(endpoint: str, data: Path) -> Iterator[Direct]:
+    """``streams_bare`` under daphne, as Carrel is."""
+    port = str(free_port())
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", port, "-v", "0"]
+    command += ["--access-log", os.devnull, "bench.streams_bare:application"]
+    environment = os.environ | {"LLM_BASE_URL": endpoint}
+    with peer(command, f"{url}/alive", data / "bare.log", cwd=ROOT, env=environment) as pid:
+        yield Direct("bare relay (daphne)", f"{url}/v1", pid)
 
 
 @contextmanager

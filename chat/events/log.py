@@ -25,6 +25,8 @@ from .waiters import Waiters, rings
 from .writer import Ending, Writer
 
 GATHER_FOR = 0.025  # seconds: after the first delta of a part, at most one event in this time
+GATHER_MORE = 0.00025  # ... and this much longer for each turn that runs here: fewer, larger events
+GATHER_AT_MOST = 0.075  # ... which a reader does not see
 SILENCE = 15.0  # seconds without an event before a follower is given an empty batch
 POLL_RUNNING = 0.25  # seconds between looks at a turn that runs in another process
 POLL_IDLE = 2.0  # ... and at a session in which nothing runs, or when the bell reaches us
@@ -82,7 +84,7 @@ class TurnLog:
             self._show(stamped)
 
     def gather(self, delta: TextDelta | ThinkingDelta) -> None:
-        """Append a delta, joined with others that come within ``GATHER_FOR`` seconds of it."""
+        """Append a delta, joined with others that come soon after it."""
         if self.lost:  # nothing releases any more what would be gathered
             raise LostTurn(self.turn)
         if self.first_text_at is None and isinstance(delta, TextDelta):
@@ -95,7 +97,7 @@ class TurnLog:
         else:
             self._release()
             self._show(self._save(delta))
-            self._timer = asyncio.get_running_loop().call_later(GATHER_FOR, self._on_timer)
+            self._gather_on()
 
     async def finish(self, stop: Stop, ending: Ending) -> None:
         """Append the stop: saved first, with the turn's new state, then shown."""
@@ -173,7 +175,11 @@ class TurnLog:
         self._timer = None
         if self._gathered is not None and not self.lost:
             self._release()
-            self._timer = asyncio.get_running_loop().call_later(GATHER_FOR, self._on_timer)
+            self._gather_on()
+
+    def _gather_on(self) -> None:
+        seconds = min(GATHER_FOR + GATHER_MORE * self._log.count, GATHER_AT_MOST)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._on_timer)
 
 
 class EventLog:
@@ -184,6 +190,11 @@ class EventLog:
         self.writer = Writer(self._on_commit)
         self._running: dict[str, TurnLog] = {}
         self._followers: WeakSet[Follower] = WeakSet()
+
+    @property
+    def count(self) -> int:
+        """Of the turns that run here."""
+        return len(self._running)
 
     def _on_commit(self, session_ids: list[str]) -> None:
         bell.ring("new", session_ids)

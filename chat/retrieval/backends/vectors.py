@@ -13,9 +13,10 @@ from chat.providers.base import Vectors
 from .shelf import Shelf
 
 Ids = NDArray[np.int64]
+Places = NDArray[np.intp]
 
 _FETCHED_AT_ONCE = 10_000  # rows
-_SKETCHED_FROM = 5_000  # rows: below, a scan of the vectors themselves is as fast
+_SKETCHED_FROM = 5_000  # rows of all: below, a scan of the vectors themselves is as fast
 _RESCORED = 2_000  # rows that a sketch lets through, at least: 99 of the 100 best are among them
 
 
@@ -48,16 +49,20 @@ def rank_by_vector(
     Chunks without a vector, or with another embedder's, are not in the answer. ``allowed`` are
     ids of documents, None for all.
     """
-    best: list[tuple[float, int]] = []
-    asked: dict[int, float] = {}
+    shelves: list[_Vectors] = []
     for index_id, revision in revisions.items():
         load = partial(_load, index_id, embedder, revision)
         held = shelf.get(("vectors", index_id, embedder), revision, load)
-        if not len(held.chunk_ids):
-            continue
-        chosen = _best(held, vector, allowed, limit)
-        scores = held.rows[chosen] @ vector
-        best += zip(scores.tolist(), held.chunk_ids[chosen].tolist(), strict=True)
+        if len(held.chunk_ids):
+            shelves.append(held)
+    best: list[tuple[float, int]] = []
+    asked: dict[int, float] = {}
+    for held, places in zip(shelves, _near(shelves, vector, allowed, limit), strict=True):
+        rows = held.rows if places is None else np.take(held.rows, places, axis=0, mode="clip")
+        scores = rows @ vector
+        top = _smallest(-scores, limit)
+        ids = held.chunk_ids[top if places is None else places[top]]
+        best += zip(scores[top].tolist(), ids.tolist(), strict=True)
         places = _places(held.chunk_ids, np.array(also, np.int64))
         scores = held.rows[places] @ vector
         asked.update(zip(held.chunk_ids[places].tolist(), scores.tolist(), strict=True))
@@ -65,31 +70,46 @@ def rank_by_vector(
     return asked | {chunk_id: score for score, chunk_id in best[:limit]}
 
 
-def _best(
-    held: _Vectors, vector: Vectors, allowed: Sequence[int] | None, limit: int
-) -> NDArray[np.intp]:
-    """Places of the ``limit`` rows nearest to the vector, in no order."""
-    places = None
+def _near(
+    shelves: Sequence[_Vectors], vector: Vectors, allowed: Sequence[int] | None, limit: int
+) -> list[Places | None]:
+    """The places of each index that are worth a look, None for all of them."""
+    places: list[Places | None] = [None] * len(shelves)
     if allowed is not None:
-        places = np.flatnonzero(np.isin(held.document_ids, np.array(allowed, np.int64)))
-    count = len(held.chunk_ids) if places is None else len(places)
-    if count > _SKETCHED_FROM:
-        # Signs first, a thirtieth of the memory to walk through; then the best of them exactly.
-        sketch = held.sketch if places is None else held.sketch[:, places]
-        distances = np.bitwise_count(sketch[0] ^ (asked := _sketch(vector[None]))[0]).astype(
-            np.int16
-        )
-        for column, word in zip(sketch[1:], asked[1:], strict=True):
-            distances += np.bitwise_count(column ^ word)
-        near = _smallest(distances, max(_RESCORED, 10 * limit))
-        places = near if places is None else places[near]
-    rows = held.rows if places is None else np.take(held.rows, places, axis=0, mode="clip")
-    scores = rows @ vector
-    top = _smallest(-scores, limit)
-    return top if places is None else places[top]
+        documents = np.array(allowed, np.int64)
+        places = [np.flatnonzero(np.isin(held.document_ids, documents)) for held in shelves]
+    counts = [
+        len(held.chunk_ids if some is None else some)
+        for held, some in zip(shelves, places, strict=True)
+    ]
+    if sum(counts) <= _SKETCHED_FROM:
+        return places
+    # Signs first, a thirtieth of the memory to walk through; then the best of all exactly.
+    asked = _sketch(vector[None])
+    distances = np.concatenate(
+        [_distances(held, some, asked) for held, some in zip(shelves, places, strict=True)]
+    )
+    near = np.sort(_smallest(distances, max(_RESCORED, 10 * limit)))
+    ends = np.cumsum(counts)
+    parts = np.split(near, np.searchsorted(near, ends[:-1]))
+    return [
+        part - (end - count) if some is None else some[part - (end - count)]
+        for part, some, count, end in zip(parts, places, counts, ends, strict=True)
+    ]
 
 
-def _smallest(values: np.ndarray, count: int) -> NDArray[np.intp]:
+def _distances(
+    held: _Vectors, places: Places | None, asked: NDArray[np.uint64]
+) -> NDArray[np.int16]:
+    """In how many signs each row differs."""
+    sketch = held.sketch if places is None else held.sketch[:, places]
+    distances = np.bitwise_count(sketch[0] ^ asked[0]).astype(np.int16)
+    for column, word in zip(sketch[1:], asked[1:], strict=True):
+        distances += np.bitwise_count(column ^ word)
+    return distances
+
+
+def _smallest(values: np.ndarray, count: int) -> Places:
     if count >= len(values):
         return np.arange(len(values))
     return np.argpartition(values, count)[:count]
@@ -103,7 +123,7 @@ def _sketch(rows: Vectors) -> NDArray[np.uint64]:
     return np.ascontiguousarray(words.T)
 
 
-def _places(sorted_ids: Ids, wanted: Ids) -> NDArray[np.intp]:
+def _places(sorted_ids: Ids, wanted: Ids) -> Places:
     """Where those of the wanted ids that are there stand."""
     places = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)
     return places[sorted_ids[places] == wanted]
