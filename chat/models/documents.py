@@ -75,7 +75,7 @@ class Document(models.Model):
 class Chunk(models.Model):
     """A span of a document's text, in characters; ``text`` equals ``document.text[start:end]``."""
 
-    document = models.ForeignKey(Document, models.CASCADE, related_name="chunks")
+    document = models.ForeignKey(Document, models.CASCADE, related_name="chunks", db_index=False)
     index = models.ForeignKey(Index, models.CASCADE, related_name="chunks")
     ordinal = models.PositiveIntegerField()  # from 0, in reading order
     heading = models.TextField(blank=True)  # the heading path above it, " › " between levels

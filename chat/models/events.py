@@ -25,7 +25,8 @@ class Event(models.Model):
 
     DELTAS: ClassVar = (Type.THINKING_DELTA, Type.TEXT_DELTA)
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="events")
+    # The constraint below finds a session's events, too. One index less halves what a row costs.
+    session = models.ForeignKey(Session, models.CASCADE, related_name="events", db_index=False)
     turn = models.ForeignKey(Turn, models.CASCADE, related_name="events")
     seq = models.PositiveBigIntegerField()
     type = models.CharField(max_length=16, choices=Type)
