@@ -6,8 +6,9 @@ is shown only after it is saved. Followers of turns that run elsewhere read rows
 """
 
 import asyncio
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import AsyncIterator
+from functools import partial
 from weakref import WeakSet
 
 from django.db.models import Q, QuerySet
@@ -18,7 +19,7 @@ from chat.models.threads import in_thread
 
 from .bell import bell
 from .leases import end_dead, loose_ends, stamped_rows
-from .transcript import fold
+from .transcript import Transcript
 from .types import Event as AnyEvent
 from .types import Stamped, Stop, Text, TextDelta, ThinkingDelta
 from .waiters import Waiters, rings
@@ -27,6 +28,7 @@ from .writer import Ending, Writer
 GATHER_FOR = 0.025  # seconds: after the first delta of a part, at most one event in this time
 GATHER_MORE = 0.00025  # ... and this much longer for each turn that runs here: fewer, larger events
 GATHER_AT_MOST = 0.075  # ... which a reader does not see
+KEPT = 200  # events of a running turn, at least; what a reader lags behind more is read from rows
 SILENCE = 15.0  # seconds without an event before a follower is given an empty batch
 POLL_RUNNING = 0.25  # seconds between looks at a turn that runs in another process
 POLL_IDLE = 2.0  # ... and at a session in which nothing runs, or when the bell reaches us
@@ -57,13 +59,15 @@ class TurnLog:
     def __init__(self, log: "EventLog", turn: Turn, first: Stamped):
         self.session_id = turn.session_id
         self.turn = turn.pk
-        self.events = [first]
+        self.events = [first]  # the latest; those ``dropped`` before them are rows
+        self.dropped = 0
         self.closed = False
         self.lost = False
         self.is_unsaved = False  # has been shown to an end that no row tells
         self.first_text_at: float | None = None  # of the event loop's clock
         self.citations = 0  # in the answer so far
         self._log = log
+        self._earlier = Transcript()  # what the dropped ones say
         self._seq = first.seq
         self._gathered: TextDelta | ThinkingDelta | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -121,18 +125,27 @@ class TurnLog:
     def end_unsaved(self, stop: Stop) -> None:
         """Show an end though nothing can be saved: nobody is to wait until it can."""
         self.lost = self.closed = self.is_unsaved = True
-        for event in [*loose_ends(fold(self.events).exchanges[0]), stop]:
+        for stamped in self.events:
+            self._earlier.add(stamped)
+        for event in [*loose_ends(self._earlier.exchanges[0]), stop]:
             self._seq += 1
             self.events.append(Stamped(self._seq, self.turn, timezone.now(), event))
         self._log.forget(self)
 
     def after(self, seq: int) -> int | None:
-        """Position of the first event after ``seq``; None if that lies before this memory."""
+        """Position in the turn of the first event after ``seq``; None if it is not kept here."""
         if seq < self.events[0].seq - 1:
             return None
         if self._held is not None and seq >= self._held.seq:  # they have read its row
             self._show_held()
-        return bisect_right(self.events, seq, key=lambda stamped: stamped.seq)
+        return self.dropped + self._place(seq + 1)
+
+    def since(self, position: int) -> list[Stamped] | None:
+        """The events from a position on; None if they are not kept here any more."""
+        return None if position < self.dropped else self.events[position - self.dropped :]
+
+    def _place(self, seq: int) -> int:
+        return bisect_left(self.events, seq, key=lambda stamped: stamped.seq)
 
     def _stamp(self, event: AnyEvent) -> Stamped:
         if self.lost:
@@ -145,12 +158,22 @@ class TurnLog:
         saving = self._log.writer.put(self.session_id, stamped)
         if saving is not self._saving:  # one batch may hold many events
             self._saving = saving
-            saving.add_done_callback(self._on_saved)
+            saving.add_done_callback(partial(self._on_saved, stamped.seq))
         return stamped
 
-    def _on_saved(self, saved: asyncio.Future[set[int]]) -> None:
+    def _on_saved(self, seq: int, saved: asyncio.Future[set[int]]) -> None:
+        """A batch that begins with ``seq`` is saved or refused, and those before it were saved."""
         if not saved.cancelled() and self.turn in saved.result():
             self.lost = True
+        elif len(self.events) > 2 * KEPT:
+            self._drop(min(self._place(seq), len(self.events) - KEPT))
+
+    def _drop(self, count: int) -> None:
+        """Long answers of many turns at once would fill the memory."""
+        for stamped in self.events[:count]:
+            self._earlier.add(stamped)
+        del self.events[:count]
+        self.dropped += count
 
     def _show_held(self) -> None:
         if self._held is not None and not self.lost:
@@ -297,16 +320,17 @@ class EventLog:
     async def _follow_here(
         self, turn_log: TurnLog, after: int, follower: Follower
     ) -> AsyncIterator[list[Stamped]]:
-        """From memory, until the turn has ended and all of it was given."""
+        """From memory, until the turn has ended and all of it was given, or one lags behind it."""
         position = turn_log.after(after) or 0
         while True:
             if follower.takes_notice():  # first: a slow reader of a fast turn never runs dry
                 yield []
-            elif position < len(turn_log.events):
-                batch = turn_log.events[position:]
+                continue
+            batch = turn_log.since(position)
+            if batch:
                 position += len(batch)
                 yield batch
-            elif turn_log.closed:
+            elif batch is None or turn_log.closed:
                 return
             else:
                 with self.waiters.enrolled(turn_log.session_id) as ring:

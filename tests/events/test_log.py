@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from chat.events.leases import INTERRUPTED, process_name, row, settle_dead, stamped_rows
-from chat.events.log import EventLog, LostTurn, TurnLog
+from chat.events.log import KEPT, EventLog, LostTurn, TurnLog
 from chat.events.transcript import fold
 from chat.events.types import (
     Stamped,
@@ -126,6 +126,32 @@ async def test_resuming_anywhere_gives_the_rest_once_and_in_order(session, joins
     assert seen == [stamped for stamped in await whole if stamped.seq > joins_after] or (
         joins_after >= (await whole)[-1].seq
     )
+
+
+async def test_a_long_answer_is_kept_in_rows_and_lost_to_nobody(session):
+    log = EventLog()
+    turn_log = await begin_here(log, session)
+    slow = log.follow(session.pk)
+    seen = [*await anext(slow)]
+    for number in range(1_000):
+        turn_log.append(TextDelta(f"{number} "))
+        if number % 100 == 0:
+            await asyncio.sleep(0.1)
+    late = asyncio.create_task(follow_to_stop(log, session, after=300))
+    await asyncio.sleep(0.1)
+
+    kept = len(turn_log.events)
+    while len(seen) < 1_001:
+        seen += await anext(slow)
+    turn_log.end_unsaved(STOP)
+
+    whole = "".join(f"{number} " for number in range(1_000))
+    assert kept <= 2 * KEPT + 100
+    assert "".join(one.event.content for one in seen[1:]) == whole
+    assert [one.seq for one in seen] == list(range(1, 1_002))
+    assert [one.seq for one in await late] == list(range(301, 1_004))
+    assert turn_log.events[-2].event == Text(whole)
+    await slow.aclose()
 
 
 async def test_another_process_reads_the_same_events_from_rows(session):
