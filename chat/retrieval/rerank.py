@@ -75,8 +75,15 @@ class Reranker:
         self._passages: OrderedDict[int, _Passage] = OrderedDict()
 
     def missing(self, ids: Sequence[int]) -> list[int]:
-        """Those whose text ``look`` will need."""
-        return [id for id in ids if id not in self._passages]
+        """Those whose text ``look`` will need; the others it still knows then."""
+        with self._lock:
+            # Here and not in ``look``, which could not ask again for what it had just forgotten.
+            if self._vocabulary.is_full:
+                self._forget()
+            for id in ids:
+                if id in self._passages:
+                    self._passages.move_to_end(id)
+            return [id for id in ids if id not in self._passages]
 
     def look(
         self, question: str, ids: Sequence[int], texts: Mapping[int, str], idf: Mapping[str, float]
@@ -84,28 +91,28 @@ class Reranker:
         """The features of each passage, in the order of ``ids``.
 
         ``idf`` has the stems of the question's content words. A passage is known by its id for
-        good; one neither known nor among the ``texts`` has no features, all 0.
+        good; one neither known nor among the ``texts`` has no features, all 0: it is gone, or
+        another thread has filled the vocabulary meanwhile.
         """
         asked = list(dict.fromkeys(content_terms(question)))
         with self._lock:
-            if self._vocabulary.is_full:
-                self._forget()
-            passages = [self._passage(id, texts.get(id, "")) for id in ids]
+            passages = [self._passage(id, texts.get(id)) for id in ids]
             vocabulary = self._vocabulary
             words = vocabulary.ids(asked)
         whole = self._embedder.encode([question])[0]
         weights = np.array([idf[stem(term)] for term in asked], np.float32)
         return _Comparison(vocabulary, passages, words, weights, whole).features()
 
-    def _passage(self, id: int, text: str) -> _Passage:
-        known = self._passages.get(id)
-        if known is None:
-            known = self._passages[id] = _read(text, self._vocabulary)
+    def _passage(self, id: int, text: str | None) -> _Passage:
+        if known := self._passages.get(id):
+            self._passages.move_to_end(id)
+            return known
+        passage = _read(text or "", self._vocabulary)
+        if text is not None:
+            self._passages[id] = passage
             if len(self._passages) > _PASSAGES_KEPT:
                 self._passages.popitem(last=False)
-        else:
-            self._passages.move_to_end(id)
-        return known
+        return passage
 
 
 def _read(text: str, vocabulary: "_Vocabulary") -> _Passage:
