@@ -34,6 +34,7 @@ class Extract:
     earlier: int | None = None  # offset of the window above, None at the beginning
     later: int | None = None  # ... below, None at the end
     is_passage_only: bool = False
+    has_changed: bool = False  # its document has: the passage is not in it any more
 
     @classmethod
     def of(cls, document: Document, start: int, end: int, begin: int = -1) -> "Extract":
@@ -58,31 +59,72 @@ class Extract:
         )
 
 
-def shown(request: HttpRequest, document: Document) -> dict[str, Any]:
+def shown(
+    request: HttpRequest, document: Document, passage: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """What a template needs to show the document around characters ``start`` to ``end``: a PDF as
-    its page, unless ``view=text`` is asked for."""
-    start, end = number_of(request, "start"), number_of(request, "end")
-    extract = Extract.of(document, start, end, number_of(request, "from", -1))
-    leaf = Leaf.of(document, start, end, request)
+    its page, unless ``view=text`` is asked for.
+
+    With the passage that a session keeps of there, its words are shown wherever they stand now, or
+    alone if they are gone.
+    """
     files = File.objects.visible_to(actor_of(request))
-    return {
+    context = {
         "document": document,
-        "extract": extract,
+        "may_download": files.filter(directory_files=document.directory_file_id).exists(),
+    }
+    start, end = number_of(request, "start"), number_of(request, "end")
+    if passage is not None:
+        place = _place_now(document.text, passage, start, end)
+        if place is None:
+            return {**context, "extract": passage_extract(passage, has_changed=True)}
+        start, end = place
+    leaf = Leaf.of(document, start, end, request)
+    return {
+        **context,
+        "extract": Extract.of(document, start, end, number_of(request, "from", -1)),
         "leaf": leaf,
         "as_page": leaf is not None and request.GET.get("view") != "text",
-        "may_download": files.filter(directory_files=document.directory_file_id).exists(),
     }
 
 
-def passage_extract(passage: Mapping[str, Any]) -> Extract:
+def passage_extract(passage: Mapping[str, Any], has_changed: bool = False) -> Extract:
     """One passage alone, from what a session keeps of it."""
     return Extract(
         title=passage["file_name"],
         name=passage["file_name"],
         html=render(passage["content"], {}, "passage"),
         page=passage.get("page"),
-        is_passage_only=True,
+        is_passage_only=not has_changed,
+        has_changed=has_changed,
     )
+
+
+def _place_now(
+    text: str, passage: Mapping[str, Any], start: int, end: int
+) -> tuple[int, int] | None:
+    """Where those characters of a document stand, which may have changed since; None if nowhere.
+
+    ``passage`` is what a session keeps of it: the words at its offsets or the first of them, or, as
+    grep gives it, those with what stands around them.
+    """
+    content, begins, ends = passage["content"], passage["start_char"], passage["end_char"]
+    if len(content) > ends - begins:
+        at = text.find(content, max(0, begins - len(content)))
+        at = at if at >= 0 else text.find(content)
+        before, after = begins - at, at + len(content) - ends
+        # As much on both sides as was asked for, but at the ends of the document.
+        is_cut = at == 0 if before < after else at + len(content) == len(text)
+        if at >= 0 and (before == after or (is_cut and min(before, after) >= 0)):
+            return start, end
+        return (at, at + len(content)) if at >= 0 else None
+    words = content[start - begins : end - begins] or content
+    if text.startswith(words, start if words != content else begins):
+        return start, end
+    if (at := text.find(content)) >= 0:
+        return at + start - begins, at + end - begins
+    at = text.find(words)
+    return (at, at + end - start) if at >= 0 else None
 
 
 def number_of(request: HttpRequest, name: str, otherwise: int = 0) -> int:

@@ -23,7 +23,10 @@ class Leaf:
 
     @classmethod
     def of(cls, document: Document, start: int, end: int, request: HttpRequest) -> "Leaf | None":
-        """The page asked for, else the one where the passage begins; None for what has none."""
+        """The page asked for, else the one where the passage begins; None for what has none.
+
+        ``start`` and ``end`` are where it stands now; the ways from here keep what was asked for.
+        """
         starts = document.page_starts
         if not starts or not document.name.lower().endswith(".pdf"):
             return None
@@ -32,11 +35,12 @@ class Leaf:
         number = min(max(number, 1), len(starts))
         place = [document.index_id, document.directory_file_id, number]
         span = {"start": start, "end": end}
-        kept = {name: request.GET[name] for name in ("turn", "tab") if name in request.GET}
-        version = urlencode({"v": document.sha256[:12]})
+        names = ("start", "end", "turn", "tab")
+        kept = {name: request.GET[name] for name in names if name in request.GET}
+        version = urlencode({"v": version_of(document)})
 
         def turned(page: int) -> str:
-            return f"?{urlencode(span | kept | {'page': page})}"
+            return f"?{urlencode(kept | {'page': page})}"
 
         return cls(
             number=number,
@@ -45,11 +49,16 @@ class Leaf:
             marks=f"{reverse('page_marks', args=place)}?{urlencode(span)}&{version}"
             if end > start
             else "",
-            text=f"?{urlencode(span | kept | {'view': 'text'})}#passage",
+            text=f"?{urlencode(kept | {'view': 'text'})}#passage",
             here=turned(number),
             before=turned(number - 1) if number > 1 else "",
             after=turned(number + 1) if number < len(starts) else "",
         )
+
+
+def version_of(document: Document) -> str:
+    """What tells a file's content from what it was before, in the addresses of its pages."""
+    return document.sha256[:12]
 
 
 def passage_on_page(document: Document, start: int, end: int, page: int) -> str:

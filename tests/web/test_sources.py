@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from chat.events.types import Text, ToolCall, ToolResult, UserInput
-from chat.models import Document, Role, Session, Turn
+from chat.models import Document, Index, Role, Session, Turn
 from chat.web.document import WINDOW
 from tests.factories import make_file, make_project, make_user
 from tests.retrieval.samples import pdf
@@ -65,6 +65,71 @@ def test_a_share_that_ended_shows_nothing(client, url):
     client.force_login(make_user("colleague"))
 
     assert client.get(url).status_code == 404
+
+
+def change(index: Index, text: str) -> None:
+    index.documents.update(text=text)
+
+
+def test_a_passage_that_has_moved_is_marked_where_it_stands_now(client, url, index):
+    turn = Turn.objects.get()
+    change(index, "Closed in August.\n\n" + TEXT)
+
+    html = client.get(f"{url}&turn={turn.seq}").content.decode()
+
+    assert f'<p class="cited" id="passage">{CITED}</p>' in html
+
+
+def test_a_passage_that_is_gone_is_shown_as_it_was_and_says_so(client, url, index):
+    turn = Turn.objects.get()
+    change(index, TEXT.replace("green", "blue"))
+
+    html = client.get(f"{url}&turn={turn.seq}").content.decode()
+
+    assert CITED in html and "blue" not in html
+    assert "This document has changed since" in html
+    assert "not open to you" not in html
+    assert reverse("document", args=[index.pk, index.documents.get().directory_file_id]) in html
+
+
+def test_of_a_passage_that_has_changed_the_sentence_cited_is_marked(client, url, index, citation):
+    turn, sentence = Turn.objects.get(), "Its lamps are green."
+    start = TEXT.index(sentence)
+    change(index, TEXT.replace("at nine", "at ten"))
+
+    path = url.split("?")[0]
+    html = client.get(
+        f"{path}?start={start}&end={start + len(sentence)}&turn={turn.seq}"
+    ).content.decode()
+
+    assert f'<mark class="cited" id="passage">{sentence}</mark>' in html
+
+
+@pytest.mark.parametrize(
+    ("before", "marked"),
+    [("", "lamps"), ("So. ", " nine. Its lamps are green.")],
+    ids=["as it was", "moved"],
+)
+def test_what_grep_found_is_marked_by_what_stood_around_it(client, session, index, before, marked):
+    file_id = index.documents.get().directory_file_id
+    start, around = TEXT.index("lamps"), " nine. Its lamps are green."
+    place = {"start_char": start, "end_char": start + 5}
+    found = {"number": 1, "content": around, **place}
+    named = {"index_id": index.pk, "file_id": file_id, "file_name": "rules.md"}
+    turn = write_turn(
+        session,
+        UserInput("Lamps?"),
+        ToolCall("a", "grep", {"pattern": "lamps"}),
+        ToolResult("a", "grep", {**named, "items": [found], "total_size": 1}),
+        Text("Green [1].", ({"number": 1, **named, "page": None, **place, "check": "near"},)),
+        done(),
+    )
+    change(index, TEXT.replace("The reading room", before + "The reading room"))
+
+    url = reverse("source", args=[session.pk, index.pk, file_id])
+    html = client.get(url, {"start": start, "end": start + 5, "turn": turn.seq}).content.decode()
+
+    assert f'<mark class="cited" id="passage">{marked}</mark>' in html
 
 
 @pytest.fixture
@@ -252,6 +317,18 @@ def test_a_page_is_kept_by_the_browser_until_its_file_is_another(client, leaflet
     assert marks["ETag"] != first["ETag"]
     assert (replaced.status_code, replaced["ETag"] == first["ETag"]) == (200, False)
     assert f"{url}?v=111111111111" in client.get(address("document", leaflet)).content.decode()
+
+
+def test_a_page_as_it_was_before_its_file_changed_is_not_found(client, leaflet):
+    leaflet.sha256 = "1" * 64
+    leaflet.save()
+    span = {"start": 0, "end": 20}
+    urls = [(address("page_picture", leaflet, 1), {}), (address("page_marks", leaflet, 1), span)]
+
+    now = [client.get(url, {**data, "v": "1" * 12}).status_code for url, data in urls]
+    before = [client.get(url, {**data, "v": "0" * 12}).status_code for url, data in urls]
+
+    assert (now, before) == ([200, 200], [404, 404])
 
 
 def test_a_page_that_is_not_there_is_not_found(client, leaflet):

@@ -14,7 +14,7 @@ from chat.errors import UnreadableFile
 from chat.models import Document, File
 from chat.retrieval.leaves import picture, places
 from chat.web.document import number_of
-from chat.web.leaf import passage_on_page
+from chat.web.leaf import passage_on_page, version_of
 from chat.web.people import aactor_of, signed_in
 
 A_DAY = "private, max-age=86400"  # seconds; the addresses in our pages change with the file
@@ -90,6 +90,10 @@ async def _pieces(file: File) -> AsyncIterator[bytes]:
 
 async def _document(request: HttpRequest, index_id: str, file_id: str) -> Document:
     documents = Document.objects.visible_to(await aactor_of(request)).readable()
-    return await aget_object_or_404(
+    document = await aget_object_or_404(
         documents.select_related("directory_file__file"), index=index_id, directory_file=file_id
     )
+    # A page that was opened before the file changed asks for what stood in other places.
+    if request.GET.get("v", version_of(document)) != version_of(document):
+        raise Http404
+    return document

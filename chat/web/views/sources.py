@@ -1,17 +1,19 @@
 """A document opened at the place an answer cites."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from chat.events.log import log
-from chat.events.transcript import fold
+from chat.events.transcript import Exchange, fold
 from chat.models import Actor, Document, Index, Session
 from chat.web.conversation import turn_shown
 from chat.web.document import Extract, number_of, passage_extract, shown
 from chat.web.people import actor_of, signed_in
+from chat.web.reading import Reading
 from chat.web.sources import Source, place_url
 
 
@@ -33,7 +35,9 @@ def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> 
     """
     actor = actor_of(request)
     session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
-    start = number_of(request, "start")
+    span = {name: number_of(request, name) for name in ("start", "end", "turn")}
+    turn = session.turns.filter(seq=span["turn"]).first()
+    reading = turn and turn_shown(actor, session, turn)
     document = (
         Document.objects.visible_to(actor)
         .readable()
@@ -42,33 +46,28 @@ def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> 
         .first()
     )
     if document is not None:
-        context = shown(request, document)
+        passages = _passages(reading.exchange, index_id, file_id, span["start"]) if reading else []
+        whole = (one for one in passages if span["end"] <= one["end_char"])
+        context = shown(request, document, next(whole, None))
     else:
-        context = {"extract": _cited(session, index_id, file_id, start)}
-    context |= {"session": session, "tabs": _tabs(request, actor, session, index_id, file_id)}
+        context = {"extract": _cited(session, index_id, file_id, span["start"])}
+    here = place_url(session.pk, index_id, file_id, **span)
+    context |= {"session": session, "tabs": _tabs(request, actor, reading, here) if reading else []}
     template = "chat/_source.html" if request.htmx else "chat/source.html"
     return render(request, template, context)
 
 
-def _tabs(
-    request: HttpRequest, actor: Actor, session: Session, index_id: str, file_id: str
-) -> list[Tab]:
-    """What else the answer cites, and what it was shown besides, if the address names its turn.
+def _tabs(request: HttpRequest, actor: Actor, reading: Reading, here: str) -> list[Tab]:
+    """What else the answer cites, and what it was shown besides; ``here`` is the place shown.
 
     What was only found is listed for those alone who may read its index.
     """
-    span = {name: number_of(request, name) for name in ("start", "end", "turn")}
-    turn = session.turns.filter(seq=span["turn"]).first()
-    if turn is None:
-        return []
-    reading = turn_shown(actor, session, turn)
     found = reading.also_found
     may_read = set(
         Index.objects.visible_to(actor)
         .filter(pk__in={source.index_id for source in found})
         .values_list("pk", flat=True)
     )
-    here = place_url(session.pk, index_id, file_id, **span)
     cited = [(one, any(here == mention.url for mention in one.mentions)) for one in reading.cited]
     also = [(one, one.url == here) for one in found if one.index_id in may_read]
     chosen = request.GET.get("tab") or ("found" if any(is_here for _, is_here in also) else "")
@@ -78,14 +77,22 @@ def _tabs(
     ]
 
 
+def _passages(exchange: Exchange, index_id: str, file_id: str, start: int) -> list[dict[str, Any]]:
+    """What the turn was given of the document around a character, as the session keeps it."""
+    return [
+        one
+        for use in exchange.tool_uses
+        for one in use.passages
+        if (one["index_id"], one["file_id"]) == (index_id, file_id)
+        and one["start_char"] <= start < one["end_char"]
+    ]
+
+
 def _cited(session: Session, index_id: str, file_id: str, start: int) -> Extract:
     """The passage as the session keeps it: shown to all who may read the session."""
     for exchange in fold(log.history(session.pk)).exchanges:
         numbers = {one["number"] for one in exchange.citations}
-        for use in exchange.tool_uses:
-            for one in use.passages:
-                place = one["index_id"], one["file_id"]
-                inside = one["start_char"] <= start < one["end_char"]
-                if one["number"] in numbers and place == (index_id, file_id) and inside:
-                    return passage_extract(one)
+        for one in _passages(exchange, index_id, file_id, start):
+            if one["number"] in numbers:
+                return passage_extract(one)
     raise Http404
