@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from chat.errors import (
     ContextTooLong,
@@ -91,10 +92,10 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
     (found,) = await _use(toolbox, told_apart([search], taken), log)
     if found.failed:
         raise found.failed
-    asking = Asking(job, found.excerpts, log)
+    asking = Asking(job, toolbox, found.excerpts, log)
     for number in range(1, MAX_ROUNDS + 1):
         tally.rounds = number
-        reply = Reply(log, toolbox)
+        reply = Reply(log, asking)
         while True:
             try:
                 tools = TOOLS if number < MAX_ROUNDS else ()
@@ -111,25 +112,39 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
                 )
             return
         outcomes = await _use(toolbox, calls, log)
-        results = [outcome.result for outcome in outcomes]
-        asking.rounds += prompts.round_messages(reply.said, calls, results, job.context_tokens)
+        asking.add(reply.said, calls, [outcome.result for outcome in outcomes])
 
 
 class Asking:
     """Which model is asked, and what it is told."""
 
-    def __init__(self, job: Job, excerpts: Sequence[Excerpt], log: TurnLog):
+    def __init__(self, job: Job, toolbox: Toolbox, excerpts: Sequence[Excerpt], log: TurnLog):
         self.model = job.model
-        self.rounds: list[Message] = []  # what its tool calls have added
-        self._job, self._excerpts, self._log = job, excerpts, log
+        self._job, self._toolbox, self._excerpts, self._log = job, toolbox, excerpts, log
         self._tokens = job.context_tokens
+        self._rounds: list[Message] = []  # what its tool calls have added
+        self._numbers: set[int] = set()  # of the passages in them
 
     @property
     def messages(self) -> list[Message]:
         names = list(self._job.index_names.values())
         job, tokens = self._job, self._tokens
         opening = prompts.opening(job.question, job.transcript, self._excerpts, names, tokens)
-        return opening + self.rounds
+        return opening + self._rounds
+
+    @property
+    def shown(self) -> dict[int, citations.Shown]:
+        """The passages that are in its messages: not all that were found have room there."""
+        first = {one.number for message in self.messages for one in message.excerpts}
+        return {number: self._toolbox.found[number] for number in first | self._numbers}
+
+    def add(self, said: str, calls: Sequence[Call], results: Sequence[Mapping[str, Any]]) -> None:
+        """Tell it what a round of its tool calls came to."""
+        tokens = self._job.context_tokens
+        message, *answers = prompts.round_messages(said, calls, results, tokens)
+        self._rounds += [message, *answers]
+        for answer, result in zip(answers, results, strict=True):
+            self._numbers.update(prompts.numbers_in(answer.content, result))
 
     def mend(self, error: ModelError) -> bool:
         """Make another try worth its while, if anything can: with less text, or another model."""
@@ -182,7 +197,7 @@ class Reply:
     """One round of the model, written to the log as it comes."""
 
     log: TurnLog
-    toolbox: Toolbox
+    asking: Asking
     said: str = ""  # all its text
     calls: list[Call] = field(default_factory=list)
     has_begun: bool = False
@@ -224,6 +239,6 @@ class Reply:
 
     def _end_text(self) -> None:
         if self._text:
-            self.log.append(Text(self._text, citations.resolve(self._text, self.toolbox.shown)))
+            self.log.append(Text(self._text, citations.resolve(self._text, self.asking.shown)))
             self.said += self._text
             self._text = ""

@@ -88,12 +88,12 @@ class Outcome:
 
 
 class Toolbox:
-    """The tools of one turn. It remembers, under their numbers, the passages it has shown."""
+    """The tools of one turn. It remembers, under their numbers, the passages they have found."""
 
     def __init__(self, index_names: Mapping[str, str]):
         self.index_names = index_names
-        self.shown: dict[int, Shown] = {}
-        self._numbers: dict[tuple[str, int, int], int] = {}
+        self.found: dict[int, Shown] = {}
+        self._numbers: dict[tuple[str, str, int, int], int] = {}
         self._tools: dict[str, Callable[..., Awaitable[Outcome]]] = {
             "retrieve": self.retrieve,
             "find": self.find,
@@ -125,7 +125,7 @@ class Toolbox:
         for index_id in index_ids:
             self._require(index_id)
         chosen = tuple(index_ids) or tuple(self.index_names)
-        passages = await search(Query(query, chosen, top_k=max(1, min(top_k, 30))))
+        passages = _once(await search(Query(query, chosen, top_k=max(1, min(top_k, 30)))))
         over = {one.document_id for one in passages if one.page_start != one.page_end}
         page_starts = await _page_starts(over) if over else {}
         results, excerpts = [], []
@@ -204,9 +204,9 @@ class Toolbox:
 
     def _number(self, **span: Any) -> int:
         """The number of a span, given as ``Shown`` has it: the one it has, else the next."""
-        known = span["file_id"], span["start_char"], span["end_char"]
+        known = span["index_id"], span["file_id"], span["start_char"], span["end_char"]
         number = self._numbers.setdefault(known, len(self._numbers) + 1)
-        self.shown[number] = Shown(number, **span)
+        self.found[number] = Shown(number, **span)
         return number
 
 
@@ -228,6 +228,14 @@ def _arguments(call: Call) -> dict[str, Any]:
         if name not in arguments:
             raise Invalid(f"{name} is missing.")
     return arguments
+
+
+def _once(passages: Iterable[Passage]) -> list[Passage]:
+    """Without what another index over the same directory has as well."""
+    first: dict[tuple[str, int, int, str], Passage] = {}
+    for one in passages:
+        first.setdefault((one.file_id, one.start_char, one.end_char, one.text), one)
+    return list(first.values())
 
 
 def _excerpt(number: int, passage: Passage) -> Excerpt:

@@ -62,6 +62,21 @@ def test_results_of_a_round_are_answered_call_by_call_within_their_share():
     assert len(answers[0].content) <= 3_200
 
 
+def test_a_number_is_shown_if_the_words_under_it_begin_before_the_cut():
+    passages = [
+        {"number": number, "index_id": "idx-1", "heading": "", "content": f"Passage {number}."}
+        for number in (1, 2, 3)
+    ]
+    result = {"results": passages}
+    whole = prompts.round_messages("", [Call("a", "retrieve", {})], [result], 8_000)[1].content
+    read = {"number": 4, "file_name": "rules.md", "content": "The reading room."}
+
+    assert prompts.numbers_in(whole, result) == [1, 2, 3]
+    assert prompts.numbers_in(whole[: whole.index("assage 2")], result) == [1, 2]
+    assert prompts.numbers_in(whole[: whole.index("Passage 2")], result) == [1]
+    assert prompts.numbers_in('{"number": 4, "file_name": "rules.md", "content": "The', read) == [4]
+
+
 def test_a_question_that_leans_on_the_last_one_is_searched_with_its_words():
     transcript = talked(("What was the revenue of Acme in 2022?", "12 M"))
 

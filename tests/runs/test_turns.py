@@ -5,17 +5,18 @@ import asyncio
 import pytest
 from asgiref.sync import sync_to_async
 
+from chat import conf
 from chat.actions.sessions import delete_session
 from chat.actions.turns import cancel_turn, start_turn
 from chat.errors import Conflict, Invalid, NotFound, Settled
 from chat.events.log import log
 from chat.events.types import Stamped, Stop, Text, ToolCall, ToolResult, Warning_
-from chat.models import Actor, Event, Session, Turn
+from chat.models import Actor, Document, Event, Index, Session, Turn
 from chat.runs import ALL_WANTED, NO_INDEX, STOPPED
 from chat.runs.claims import BUSY, LOCKED
 from tests.factories import make_actor, make_index, make_session
 
-from .conftest import to_stop
+from .conftest import TEXT, to_stop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,6 +53,46 @@ async def test_a_turn_retrieves_then_answers_and_cites(ask, model):
     stop = last(events, Stop)
     assert (stop.is_error, stop.error, stop.usage["turns"]) == (False, None, 1)
     assert stop.usage["total_output_tokens"] > 0
+
+
+def copy_of(index: Index, text: str) -> Index:
+    """Another index over the same file, which read this in it."""
+    copy = make_index("Copy", index.directory)
+    filed = index.documents.get().directory_file
+    document = Document.objects.create(
+        index=copy, directory_file=filed, name="rules.md", text=text, state="ready", chunk_count=1
+    )
+    chunk = document.chunks.create(
+        index=copy, ordinal=0, text=text, start_char=0, end_char=len(text), token_count=20
+    )
+    conf.search_backend().write([chunk.pk])
+    return copy
+
+
+async def test_a_passage_that_had_no_room_cannot_be_cited(model, index, settings):
+    settings.LLM_CONTEXT_TOKENS = 10
+    other = await sync_to_async(copy_of)(index, TEXT.replace("nine", "five"))
+    session = await sync_to_async(make_session)(indexes=(index, other))
+    model.say(text="Nine [1], or five [2].")
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+
+    turn = await start_turn(actor, session.pk, "When does the reading room open?")
+    events = await to_stop(session, turn.seq - 1)
+
+    found = last(events, ToolResult).result["results"]
+    assert [one["number"] for one in found] == [1, 2]
+    assert [one["number"] for one in last(events, Text).citations] == [1]
+
+
+async def test_a_passage_that_two_indexes_have_is_shown_once(model, index):
+    other = await sync_to_async(copy_of)(index, TEXT)
+    session = await sync_to_async(make_session)(indexes=(index, other))
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+
+    turn = await start_turn(actor, session.pk, "What colour are the lamps?")
+    events = await to_stop(session, turn.seq - 1)
+
+    assert [one["number"] for one in last(events, ToolResult).result["results"]] == [1]
 
 
 @pytest.mark.parametrize(("text", "citations"), [("Green [1]. Also [9].", 1), ("No.", 0)])
