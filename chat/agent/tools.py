@@ -145,11 +145,12 @@ class Toolbox:
         self, index_id: str, file_id: str, pattern: str, context_chars: int = 200
     ) -> Outcome:
         document = await self._document(index_id, file_id)
-        matches = await _grep(document, pattern, max(0, min(context_chars, 2_000)))
+        matches = await _grep(document, pattern)
         items = []
         for match in matches[:GREP_MATCHES]:
-            number = self._number_span(document, match.start_char, match.end_char, match.content)
-            items.append({"number": number, **asdict(match)})
+            content = match.within(document.text, max(0, min(context_chars, 2_000)))
+            number = self._number_span(document, match.start_char, match.end_char, content)
+            items.append({"number": number, "content": content, **asdict(match)})
         return Outcome({**_named(document), "items": items, "total_size": len(matches)})
 
     async def read(

@@ -21,6 +21,7 @@ from .routing import ProjectRouter, Request, no_such
 router = ProjectRouter(tags=["Retrieval"])
 
 MOST_RESULTS = 500
+MOST_CONTEXT = 10_000_000  # characters around the matches of one page
 FILE_ID = "file_id"
 
 Scalar = bool | float | str
@@ -160,7 +161,9 @@ class Grep(Paging):
     index_id: str
     file_id: str = Field(description="As in `parsed_directory_file_id`.")
     pattern: str = Field(min_length=1, description="RE2 syntax.", examples=["LLM_[A-Z_]+"])
-    context_chars: int | None = Field(default=None, ge=0, le=100_000)
+    context_chars: int | None = Field(
+        default=None, ge=0, le=100_000, description="With many of them, pages have fewer matches."
+    )
 
 
 class GrepMatch(BaseModel):
@@ -173,11 +176,23 @@ class GrepMatch(BaseModel):
 def grep_file(request: Request, wanted: Grep):
     """Offsets are in characters of the text that `read` gives."""
     document = document_of(request, wanted.index_id, wanted.file_id)
-    matches = [
-        GrepMatch(content=match.content, start_char=match.start_char, end_char=match.end_char)
-        for match in reading.grep(document, wanted.pattern, wanted.context_chars or 0)
-    ]
-    return paginate_list(matches, "matches", lambda match: [match.start_char], wanted)
+    around = wanted.context_chars or 0
+    most = max(1, MOST_CONTEXT // max(1, 2 * around))
+    paging = Paging(page_size=min(wanted.size, most), page_token=wanted.page_token)
+    matches = reading.grep(document, wanted.pattern)
+    page = paginate_list(matches, "matches", lambda match: [match.start_char], paging)
+    return Page[GrepMatch](
+        items=[
+            GrepMatch(
+                content=match.within(document.text, around),
+                start_char=match.start_char,
+                end_char=match.end_char,
+            )
+            for match in page.items
+        ],
+        next_page_token=page.next_page_token,
+        total_size=page.total_size,
+    )
 
 
 class Read(BaseModel):

@@ -18,9 +18,12 @@ _PATTERN_MEMORY = 8 * 2**20  # bytes a compiled pattern may take
 class Match:
     """A place where a pattern matched; offsets in characters of the document's text."""
 
-    content: str  # the match with its context
     start_char: int
     end_char: int
+
+    def within(self, text: str, context_chars: int) -> str:
+        """The match with its context."""
+        return text[max(0, self.start_char - context_chars) : self.end_char + context_chars]
 
 
 def find(
@@ -43,21 +46,14 @@ def find(
     ]
 
 
-def grep(document: Document, pattern: str, context_chars: int = 0) -> list[Match]:
+def grep(document: Document, pattern: str) -> list[Match]:
     """Every match of a regular expression (RE2 syntax, ``^`` and ``$`` at lines), in order.
 
     Takes time linear in the text whatever the pattern. Empty matches do not count, and no more
     than ``MAX_MATCHES`` are given. Raises ``Invalid`` for a pattern that is broken or too large.
     """
-    expression = _compile(pattern)
-    text = document.text
-    matches = []
-    for start, end in _spans(expression, text):
-        content = text[max(0, start - context_chars) : end + context_chars]
-        matches.append(Match(content, start, end))
-        if len(matches) == MAX_MATCHES:
-            break
-    return matches
+    spans = _spans(_compile(pattern), document.text)
+    return [Match(start, end) for start, end in islice(spans, MAX_MATCHES)]
 
 
 def _compile(pattern: str):

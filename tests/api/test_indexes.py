@@ -2,8 +2,8 @@
 
 import pytest
 
-from chat.models import Role, Session, Sync
-from tests.factories import make_directory, make_index
+from chat.models import Document, Role, Session, Sync
+from tests.factories import make_directory, make_file, make_index
 
 from .conftest import Caller
 
@@ -149,6 +149,29 @@ def test_an_index_that_was_never_synced_cannot_be_searched_yet(
     assert early.status_code == 409
     assert "x-should-retry" not in early
     assert foreign.status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_of_matches_with_much_around_them_is_short(api: Caller):
+    index = make_index()
+    text = ("." * 999 + "!") * 200
+    filed = make_file(index.directory, "marks.txt", text)
+    Document.objects.create(
+        index=index, directory_file=filed, name="marks.txt", text=text, state="ready"
+    )
+    body = {"index_id": index.pk, "file_id": filed.pk, "pattern": "!", "page_size": 1000}
+
+    few = api.post("/retrieval/files/grep", {**body, "context_chars": 3}).json()
+    page = api.post("/retrieval/files/grep", {**body, "context_chars": 100_000}).json()
+    token = page["next_page_token"]
+    after = api.post(
+        "/retrieval/files/grep", {**body, "context_chars": 100_000, "page_token": token}
+    ).json()
+
+    assert [one["content"] for one in few["items"]] == ["...!..."] * 199 + ["...!"]
+    assert (len(page["items"]), page["total_size"]) == (50, 200)
+    assert len(page["items"][-1]["content"]) == 149_999 + 1
+    assert after["items"][0]["start_char"] == page["items"][-1]["start_char"] + 1000
 
 
 def test_sharing_is_told_apart_from_the_wire(api: Caller):

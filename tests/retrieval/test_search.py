@@ -277,10 +277,14 @@ def test_grep_gives_places_in_characters_with_context(library):
     sync(library)
     document = library.documents.get(directory_file=filed)
 
-    matches = grep(document, "(?i)the pen", context_chars=3)
+    matches = grep(document, "(?i)the pen")
 
     assert [document.text[one.start_char : one.end_char] for one in matches] == ["The pen"] * 2
-    assert [one.content for one in matches] == ["ve\nThe pen. 😀", " 😀 The pencil"]
+    around = [one.within(document.text, 3) for one in matches]
+    assert around == [
+        "ve\nThe pen. 😀",
+        " 😀 The pencil",
+    ]
     assert [one.start_char for one in grep(document, "^The")] == [8]
     assert read(document, 8, 7) == "The pen"
     assert read(document, 10_000) == ""
