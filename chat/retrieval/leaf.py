@@ -1,11 +1,11 @@
-"""The process that opens a PDF for ``leaves``: a question on a line, the bytes, and one answer."""
+"""The process that opens a PDF for ``leaves``: a question, an open file, and one answer."""
 
 import json
 import re
 import resource
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 from .pictures import DOTS_PER_INCH, LONGEST_SIDE, QUALITY
 
@@ -13,11 +13,11 @@ MARGIN = 2.0  # points between letters and box
 SHORTEST = 12  # letters: fewer would be found anywhere
 
 
-def answer(question: dict[str, Any], data: bytes) -> bytes:
+def answer(question: dict[str, Any], content: IO[bytes]) -> bytes:
     """What the process answers; empty for a page that is not there."""
     import pypdfium2
 
-    document = pypdfium2.PdfDocument(data)
+    document = pypdfium2.PdfDocument(content)
     if not 1 <= question["page"] <= len(document):
         return b""
     page = document[question["page"] - 1]
@@ -54,10 +54,10 @@ def _letters(text: str) -> tuple[str, list[int]]:
 
 
 def main() -> None:
-    question = json.loads(sys.stdin.buffer.readline())
-    data = sys.stdin.buffer.read()
+    question = json.load(sys.stdin.buffer)
     resource.setrlimit(resource.RLIMIT_AS, (question["memory"], question["memory"]))
-    sys.stdout.buffer.write(answer(question, data))
+    with open(question["file"], "rb") as content:
+        sys.stdout.buffer.write(answer(question, content))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -44,33 +44,33 @@ async def places(file: File, page: int, passage: str) -> Places:
 
 
 async def _ask(file: File, question: dict[str, Any]) -> bytes:
-    question["memory"] = settings.PARSE_MEMORY_MB * 2**20
-    data = await sync_to_async(_content)(file)
     async with AT_ONCE:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "chat.retrieval.leaf"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd=Path(__file__).parents[2],
-        )
-        try:
-            asked = json.dumps(question).encode() + b"\n" + data
-            answer, _ = await asyncio.wait_for(child.communicate(asked), PATIENCE)
-        except BaseException as error:
-            child.kill()
-            await child.wait()
-            if isinstance(error, TimeoutError):
-                raise UnreadableFile("Drawing this page takes too long.") from error
-            raise
+        with await sync_to_async(_opened)(file) as content:
+            question |= {"file": content.fileno(), "memory": settings.PARSE_MEMORY_MB * 2**20}
+            child = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "chat.retrieval.leaf"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                pass_fds=[content.fileno()],  # what is in it is read there, within the limits
+                cwd=Path(__file__).parents[2],
+            )
+            try:
+                asked = json.dumps(question).encode()
+                answer, _ = await asyncio.wait_for(child.communicate(asked), PATIENCE)
+            except BaseException as error:
+                child.kill()
+                await child.wait()
+                if isinstance(error, TimeoutError):
+                    raise UnreadableFile("Drawing this page takes too long.") from error
+                raise
     if child.returncode or not answer:
         raise UnreadableFile("This page cannot be drawn.")
     return answer
 
 
-def _content(file: File) -> bytes:
+def _opened(file: File) -> IO[bytes]:
     try:
-        with file.content.open("rb") as content:
-            return content.read()
+        return file.content.open("rb")
     except FileNotFoundError as error:
         raise UnreadableFile("The original of this document is gone.") from error

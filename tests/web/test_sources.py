@@ -1,5 +1,7 @@
 """A document at the place an answer cites."""
 
+import tracemalloc
+
 import pytest
 from django.urls import reverse
 
@@ -329,6 +331,25 @@ def test_a_page_as_it_was_before_its_file_changed_is_not_found(client, leaflet):
     before = [client.get(url, {**data, "v": "0" * 12}).status_code for url, data in urls]
 
     assert (now, before) == ([200, 200], [404, 404])
+
+
+def test_a_page_of_a_large_file_is_drawn_without_the_file_or_its_text_at_hand(
+    client, leaflet, django_assert_max_num_queries
+):
+    content = pdf([PAGES[:1], ["x" * 20_000_000]])
+    leaflet.directory_file = make_file(leaflet.index.directory, "large.pdf", content)
+    leaflet.save()
+    del content
+
+    tracemalloc.start()
+    with django_assert_max_num_queries(9) as queries:
+        picture = client.get(address("page_picture", leaflet, 1))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert picture.content.startswith(b"\xff\xd8\xff")
+    assert peak < 10_000_000
+    assert not [one for one in queries if '"chat_document"."text"' in one["sql"]]
 
 
 def test_a_page_that_is_not_there_is_not_found(client, leaflet):

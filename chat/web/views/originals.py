@@ -40,7 +40,7 @@ async def page(request: HttpRequest, index_id: str, file_id: str, number: int) -
 @require_GET
 async def marks(request: HttpRequest, index_id: str, file_id: str, number: int) -> HttpResponse:
     """Boxes to lay over the page, around the lines of characters ``start`` to ``end``."""
-    document = await _document(request, index_id, file_id)
+    document = await _document(request, index_id, file_id, with_text=True)
     start, end = number_of(request, "start"), number_of(request, "end")
     headers = _kept(document, number, start, end)
     if unchanged := get_conditional_response(request, headers["ETag"]):
@@ -88,8 +88,12 @@ async def _pieces(file: File) -> AsyncIterator[bytes]:
             yield piece
 
 
-async def _document(request: HttpRequest, index_id: str, file_id: str) -> Document:
+async def _document(
+    request: HttpRequest, index_id: str, file_id: str, with_text: bool = False
+) -> Document:
     documents = Document.objects.visible_to(await aactor_of(request)).readable()
+    if not with_text:
+        documents = documents.defer("text")
     document = await aget_object_or_404(
         documents.select_related("directory_file__file"), index=index_id, directory_file=file_id
     )
