@@ -27,7 +27,7 @@ class AttachmentList(Source, Paging):
 
 class AttachmentShown(BaseModel):
     name: str = Field(examples=["screenshots/page_1.jpg"])
-    size: int
+    size: int = Field(examples=[48_213])
     last_modified: datetime
 
 

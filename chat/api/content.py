@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from .errors import problem
 
@@ -26,9 +26,9 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 class SignedURL(BaseModel):
     """Where to fetch the bytes until then, without a key."""
 
-    url: str
+    url: str = Field(examples=["https://carrel.example.org/api/v1/content/WyJmaWxlcy8wYjdm…"])
     expires_at: datetime
-    form_fields: dict[str, str] | None = None
+    form_fields: dict[str, str] | None = Field(default=None, examples=[None])
 
 
 def sign(request: HttpRequest, path: str, name: str, lifetime: timedelta = LIFETIME) -> SignedURL:

@@ -16,8 +16,10 @@ from chat.errors import Invalid, NotFound
 from chat.models import Directory, DirectoryFile, File
 
 from .content import SignedURL, sign
+from .errors import or_else
 from .files import Expansion
 from .idempotency import idempotent
+from .openapi import A_DIRECTORY, A_DIRECTORY_FILE
 from .pagination import Page, Paging, paginate
 from .parsing import holds_nul
 from .routing import NO_CONTENT, ProjectRouter, Request, find
@@ -36,17 +38,17 @@ Metadata = dict[str, str | bool | int | float | list[str] | None]
 
 
 class DirectoryShown(BaseModel):
-    id: str
-    name: str
+    id: str = Field(examples=[A_DIRECTORY])
+    name: str = Field(examples=["Manuals"])
     project_id: UUID
     description: str | None
     type: Kind
-    system_metadata: dict[str, Any] | None
+    system_metadata: dict[str, Any] | None = Field(examples=[None])
     connector_subscription_id: str | None
     created_at: datetime
     updated_at: datetime
-    deleted_at: datetime | None
-    expires_at: datetime | None
+    deleted_at: datetime | None = Field(examples=[None])
+    expires_at: datetime | None = Field(examples=[None])
 
     @classmethod
     def of(cls, directory: Directory) -> Self:
@@ -75,7 +77,9 @@ class DirectoryList(Paging):
     include_deleted: bool = False
 
 
-@router.post("", response=DirectoryShown, summary="Create a directory")
+@router.post(
+    "", response={200: DirectoryShown} | or_else(403, 409, 413), summary="Create a directory"
+)
 @idempotent
 def create_directory(request: Request, directory: NewDirectory):
     return DirectoryShown.of(
@@ -103,7 +107,9 @@ def get_directory(request: Request, directory_id: str):
     return DirectoryShown.of(directory_of(request, directory_id))
 
 
-@router.patch("/{directory_id}", response=DirectoryShown, summary="Change a directory")
+@router.patch(
+    "/{directory_id}", response={200: DirectoryShown} | or_else(413), summary="Change a directory"
+)
 def update_directory(request: Request, directory_id: str, changes: DirectoryChanges):
     given = changes.model_dump(exclude_unset=True)
     if given.get("name", "") is None:
@@ -127,17 +133,19 @@ def directory_of(request: Request, directory_id: str) -> Directory:
 
 
 class DirectoryFileShown(BaseModel):
-    id: str
-    directory_id: str
+    id: str = Field(examples=[A_DIRECTORY_FILE])
+    directory_id: str = Field(examples=[A_DIRECTORY])
     project_id: UUID
-    display_name: str
-    unique_id: str
+    display_name: str = Field(examples=["pump.md"])
+    unique_id: str = Field(examples=["pump.md"])
     file_id: UUID
-    metadata: Metadata
+    metadata: Metadata = Field(examples=[{"year": 2026, "teams": ["legal"]}])
     created_at: datetime
     updated_at: datetime
-    deleted_at: datetime | None
-    download_url: SignedURL | None = Field(description="Only with `expand=download_url`.")
+    deleted_at: datetime | None = Field(examples=[None])
+    download_url: SignedURL | None = Field(
+        description="Only with `expand=download_url`.", examples=[None]
+    )
 
     @classmethod
     def of(cls, entry: DirectoryFile, download_url: SignedURL | None = None) -> Self:
@@ -182,7 +190,11 @@ class DirectoryFileList(Expansion, Paging):
     include_deleted: bool = False
 
 
-@router.post("/{directory_id}/files", response=DirectoryFileShown, summary="File a file")
+@router.post(
+    "/{directory_id}/files",
+    response={200: DirectoryFileShown} | or_else(409, 413),
+    summary="File a file",
+)
 @idempotent
 def add_file(request: Request, directory_id: str, new: NewDirectoryFile):
     directory = directory_of(request, directory_id)
@@ -193,7 +205,11 @@ def add_file(request: Request, directory_id: str, new: NewDirectoryFile):
     return DirectoryFileShown.of(entry)
 
 
-@router.post("/{directory_id}/files/upload", response=DirectoryFileShown, summary="Upload and file")
+@router.post(
+    "/{directory_id}/files/upload",
+    response={200: DirectoryFileShown} | or_else(409, 413),
+    summary="Upload and file",
+)
 @idempotent
 def upload_file(
     request: Request,
@@ -276,7 +292,7 @@ def get_directory_file(
 
 @router.patch(
     "/{directory_id}/files/{directory_file_id}",
-    response=DirectoryFileShown,
+    response={200: DirectoryFileShown} | or_else(409, 413),
     summary="Rename, describe or move a filed file",
 )
 def update_directory_file(

@@ -3,39 +3,62 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
-from chat.events.types import TYPES, Event, TextDelta, ThinkingDelta, Warning_
+from chat.agent.citations import Check
+from chat.events.types import TYPES, Event
 
-NOT_IN_HISTORY = (TextDelta, ThinkingDelta, Warning_)
+from .example import AS_STREAMED, NOT_IN_HISTORY
 
-EXAMPLE = """\
-id: 1
-event: message
-data: {"type":"user_input","content":"How do I connect Ollama?"}
 
-id: 2
-event: message
-data: {"type":"tool_call","call_id":"c1","name":"retrieve","arguments":{"query":"connect Ollama"}}
+def inlined(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema() | {"additionalProperties": False}
 
-id: 3
-event: message
-data: {"type":"tool_result","call_id":"c1","name":"retrieve","result":{},"image_attachment":null}
 
-id: 4
-event: delta
-data: {"type":"text_delta","content":"Set LLM_BASE_URL"}
+class Citation(BaseModel):
+    """One for each number of each marker `[n]` in the text, in the order they are read.
 
-id: 5
-event: message
-data: {"type":"text","content":"Set LLM_BASE_URL","citations":[]}
+    A number that was never shown to the model has none.
+    """
 
-id: 6
-event: message
-data: {"type":"stop","is_error":false,"error":null,"usage":{"duration_ms":640,\
-"total_input_tokens":812,"total_output_tokens":5,"turns":1},"skipped_index_ids":null}
+    number: int = Field(description="The `n` of its marker, and of the passage in a `tool_result`.")
+    index_id: str
+    file_id: str = Field(description="A directory file, as `parsed_directory_file_id`.")
+    file_name: str
+    page: int | None = Field(description="Counted from 1; null where a file has no pages.")
+    start_char: int = Field(
+        description="Where the span begins, in characters of the text that `read` gives. "
+        "It is the sentences quoted if `check` is `exact`, else the whole passage."
+    )
+    end_char: int = Field(description="Where it ends: the first character after it.")
+    check: Check = Field(
+        description="How far the passage bears out what the answer says before the marker, judged "
+        "by the words alone. `exact`: it stands there word for word. `near`: most of its longer "
+        "words do, and all of its numbers. `none`: neither; look for yourself."
+    )
 
-"""
+
+class Usage(BaseModel):
+    duration_ms: float
+    total_input_tokens: int
+    total_output_tokens: int
+    turns: int = Field(description="Rounds of the model, at least one.")
+
+
+# What the vocabulary leaves open, by the name of the property.
+INNER: dict[str, Any] = {
+    "citations": {
+        "type": "array",
+        "items": inlined(Citation),
+        "description": "Carrel's own, beside what Index V2 has: what the text rests on.",
+    },
+    "result": {
+        "type": "object",
+        "description": "In the shape of the retrieval calls; each passage has a `number` (Carrel's "
+        "own), which is what the answer cites.",
+    },
+    "usage": inlined(Usage),
+}
 
 
 def one_of(kinds: Iterable[type[Event]]) -> dict[str, Any]:
@@ -45,7 +68,8 @@ def one_of(kinds: Iterable[type[Event]]) -> dict[str, Any]:
 
 def event_schema(kind: type[Event]) -> dict[str, Any]:
     schema = TypeAdapter(kind).json_schema()
-    properties = {"type": {"const": kind.type}, **schema["properties"]}
+    inner = {name: INNER.get(name, given) for name, given in schema["properties"].items()}
+    properties = {"type": {"const": kind.type}, **inner}
     return {
         "title": kind.type,
         "type": "object",
@@ -77,7 +101,7 @@ EVENT_STREAM: dict[str, Any] = {
     "responses": {
         200: {
             "description": "Server-sent events, each with one line of JSON.",
-            "content": {"text/event-stream": {"schema": FRAME, "example": EXAMPLE}},
+            "content": {"text/event-stream": {"schema": FRAME, "example": AS_STREAMED}},
         }
     }
 }

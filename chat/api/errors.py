@@ -33,21 +33,18 @@ class Fault(BaseModel):
 
 
 class Faults(BaseModel):
-    """What is wrong with the request; ``loc`` begins with ``body``, ``query`` or ``path``."""
+    """What is wrong with the request; ``loc`` begins with the part of it that is wrong."""
 
     detail: list[Fault]
 
 
-DOCUMENTED = {
-    400: Problem,
-    401: Problem,
-    403: Problem,
-    404: Problem,
-    409: Problem,
-    413: Problem,
-    422: Faults,
-    503: Problem,
-}
+# What any operation may answer: all of them read a query, a key, a project and the database.
+EVERYWHERE = {400: Problem, 401: Problem, 404: Problem, 422: Faults, 503: Problem}
+
+
+def or_else(*statuses: int) -> dict[int, type[BaseModel]]:
+    """What else an operation may answer: 403, 409; 413 where it takes a body."""
+    return dict.fromkeys(statuses, Problem)
 
 
 def problem(detail: Any, status: int, **headers: str) -> HttpResponse:

@@ -14,6 +14,7 @@ from chat.errors import Invalid
 from chat.models import File, Project
 
 from .content import LIFETIME, LONGEST, SignedURL, sign
+from .errors import or_else
 from .idempotency import idempotent
 from .pagination import Page, Paging, paginate
 from .routing import NO_CONTENT, ProjectRouter, Request, find, find_all
@@ -25,14 +26,18 @@ Purpose = Literal["user_data", "parse", "extract", "split", "classify", "sheet",
 
 class FileShown(BaseModel):
     id: UUID
-    name: str
+    name: str = Field(examples=["pump.md"])
     project_id: UUID
-    file_type: str | None = Field(description="The extension, lower case, without its dot.")
-    purpose: str
+    file_type: str | None = Field(
+        description="The extension, lower case, without its dot.", examples=["md"]
+    )
+    purpose: str = Field(examples=["user_data"])
     external_file_id: str | None
     last_modified_at: datetime
-    expires_at: datetime | None
-    download_url: SignedURL | None = Field(description="Only with `expand=download_url`.")
+    expires_at: datetime | None = Field(examples=[None])
+    download_url: SignedURL | None = Field(
+        description="Only with `expand=download_url`.", examples=[None]
+    )
 
     @classmethod
     def of(cls, file: File, download_url: SignedURL | None = None) -> Self:
@@ -112,7 +117,7 @@ def ordering(order_by: str | None) -> list[str]:
     return fields if {"id", "-id"} & set(fields) else [*fields, "id"]
 
 
-@router.post("", response=FileShown, summary="Upload a file")
+@router.post("", response={200: FileShown} | or_else(403, 409, 413), summary="Upload a file")
 @idempotent
 def create_file(
     request: Request,
@@ -137,7 +142,7 @@ def list_files(request: Request, query: Query[FileList]):
     )
 
 
-@router.post("/query", response=Page[FileShown], summary="Find files")
+@router.post("/query", response={200: Page[FileShown]} | or_else(413), summary="Find files")
 def query_files(request: Request, query: FileQuery = EVERYTHING):
     wanted, order = query.filter or FileFilter(), ordering(query.order_by)
     if wanted.project_id:

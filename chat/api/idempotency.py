@@ -1,4 +1,9 @@
-"""``Idempotency-Key``: a create that is sent twice happens once."""
+"""``Idempotency-Key``: a create that is sent twice happens once.
+
+The first call leaves a row that says it is at work, and its answer when it is done. A process that
+is killed in between leaves a row that nobody will ever answer; after the lease, the next call with
+that key takes it over.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -6,6 +11,7 @@ from functools import wraps
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from ninja.operation import Operation
 from ninja.utils import contribute_operation_callback
@@ -17,7 +23,9 @@ from chat.models import CreateOnce
 from .routing import Request
 
 KEPT_FOR = timedelta(days=1)
+LEASE = timedelta(seconds=90)  # the SDKs send again after a minute; the first may still be at work
 LONGEST = 255  # characters
+STILL_RUNNING = "The first call with this Idempotency-Key is still running. Repeat it in a moment."
 HEADER = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -39,17 +47,15 @@ def idempotent(create: Callable[..., BaseModel]) -> Callable[..., Any]:
             raise Invalid(f"An Idempotency-Key has at most {LONGEST} characters.", where="header")
         CreateOnce.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
         place = {"key": request.auth.key, "name": name, "route": f"{request.method} {request.path}"}
-        try:
-            with transaction.atomic():
-                first = CreateOnce.objects.create(**place)
-        except IntegrityError:
-            return repeated(place)
+        mine = claim(place)
+        if mine is None:
+            return CreateOnce.objects.get(**place).answer
         try:
             answer = create(request, **values)
         except BaseException:
-            first.delete()
+            mine.delete()
             raise
-        CreateOnce.objects.filter(pk=first.pk).update(answer=answer.model_dump(mode="json"))
+        mine.update(answer=answer.model_dump(mode="json"))
         return answer
 
     contribute_operation_callback(once, document)
@@ -60,8 +66,20 @@ def document(operation: Operation) -> None:
     operation.openapi_extra = {"parameters": [HEADER]}
 
 
-def repeated(place: dict[str, Any]) -> Any:
-    done = CreateOnce.objects.filter(**place).exclude(answer=None).first()
-    if done is None:
-        raise Conflict("The first call with this Idempotency-Key is still running.")
-    return done.answer
+def claim(place: dict[str, Any]) -> QuerySet[CreateOnce] | None:
+    """The row of this call, for as long as it is this call's; None if another was answered.
+
+    Raises ``Conflict`` while another is at work.
+    """
+    rows = CreateOnce.objects.filter(**place)
+    try:
+        with transaction.atomic():
+            since = CreateOnce.objects.create(**place).created_at
+    except IntegrityError:
+        since = timezone.now()
+        abandoned = rows.filter(answer__isnull=True, created_at__lt=since - LEASE)
+        if not abandoned.update(created_at=since):
+            if rows.filter(answer__isnull=False).exists():
+                return None
+            raise Conflict(STILL_RUNNING) from None
+    return rows.filter(created_at=since)

@@ -12,7 +12,9 @@ from chat.actions import indexes
 from chat.models import Directory, Index
 from chat.retrieval.status import index_statuses
 
+from .errors import or_else
 from .idempotency import idempotent
+from .openapi import A_DIRECTORY, AN_INDEX
 from .pagination import Page, Paging, paginate
 from .routing import NO_CONTENT, ProjectRouter, Request, find, find_editable
 
@@ -22,14 +24,14 @@ router = ProjectRouter(tags=["Indexes"])
 class IndexShown(BaseModel):
     """``sync_config_id`` and ``export_config_id`` are the index's own id: it is taken for both."""
 
-    id: str
-    name: str
+    id: str = Field(examples=[AN_INDEX])
+    name: str = Field(examples=["Manuals"])
     description: str | None
     project_id: UUID
-    source_directory_id: str
-    output_directory_id: str
-    sync_config_id: str
-    export_config_id: str
+    source_directory_id: str = Field(examples=[A_DIRECTORY])
+    output_directory_id: str = Field(examples=[A_DIRECTORY])
+    sync_config_id: str = Field(examples=[AN_INDEX])
+    export_config_id: str = Field(examples=[AN_INDEX])
     created_at: datetime
     updated_at: datetime
     last_synced_at: datetime | None
@@ -37,9 +39,22 @@ class IndexShown(BaseModel):
     metadata: dict[str, Any] = Field(
         description="`status`: `pending`, `syncing`, then `ready` or `failed` with an "
         "`error_message`; counts of files, pages and chunks; `failed_files`.",
-        examples=[{"status": "ready", "error_message": None, "files_total": 3, "files_done": 3}],
+        examples=[
+            {
+                "status": "ready",
+                "error_message": None,
+                "files_total": 3,
+                "files_done": 3,
+                "files_failed": 0,
+                "pages": 12,
+                "chunks": 40,
+                "failed_files": [],
+            }
+        ],
     )
-    sync_in_progress: bool | None = Field(description="Only with `expand=sync_in_progress`.")
+    sync_in_progress: bool | None = Field(
+        description="Only with `expand=sync_in_progress`.", examples=[None]
+    )
 
     @classmethod
     def of(cls, index: Index, status: dict[str, Any], expand: Sequence[str] = ()) -> Self:
@@ -89,7 +104,7 @@ class IndexExpansion(BaseModel):
     expand: list[Literal["sync_in_progress"]] = []
 
 
-@router.post("", response=IndexShown, summary="Create an index")
+@router.post("", response={200: IndexShown} | or_else(409, 413), summary="Create an index")
 @idempotent
 def create_index(request: Request, new: NewIndex):
     """Its first sync starts at once; poll the index until `metadata.status` is `ready`."""
@@ -122,21 +137,23 @@ def get_index(request: Request, index_id: str, query: Query[IndexExpansion]):
     return shown([find(Index.objects.visible_to(request.auth), index_id)], query.expand)[0]
 
 
-@router.delete("/{index_id}", response={204: None}, summary="Delete an index")
+@router.delete("/{index_id}", response={204: None} | or_else(403), summary="Delete an index")
 def delete_index(request: Request, index_id: str):
     """Its directory, the files in it and the sessions about it stay."""
     indexes.delete_index(editable(request, index_id))
     return NO_CONTENT
 
 
-@router.post("/{index_id}/sync", response=dict, summary="Sync an index")
+@router.post("/{index_id}/sync", response={200: dict} | or_else(403, 409), summary="Sync an index")
 def sync_index(request: Request, index_id: str):
     """Makes the index equal its directory; until that is done the last version answers."""
     indexes.request_sync(editable(request, index_id))
     return {}
 
 
-@router.post("/{index_id}/sync/cancel", response=dict, summary="Cancel a sync")
+@router.post(
+    "/{index_id}/sync/cancel", response={200: dict} | or_else(403, 409), summary="Cancel a sync"
+)
 def cancel_sync(request: Request, index_id: str):
     indexes.cancel_sync(editable(request, index_id))
     return {}

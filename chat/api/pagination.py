@@ -38,8 +38,8 @@ class Paging(BaseModel):
 
 class Page(BaseModel, Generic[Item]):
     items: list[Item]
-    next_page_token: str | None = Field(description="Null on the last page.")
-    total_size: int | None
+    next_page_token: str | None = Field(description="Null on the last page.", examples=[None])
+    total_size: int | None = Field(examples=[1])
 
 
 def paginate(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from chat.models import ORGANIZATION_ID, Project
 
-from .errors import DOCUMENTED
+from .errors import EVERYWHERE
 from .pagination import Page, Paging, paginate
 from .routing import AbsentOrUUID, Request, Scope, find, project_of
 
@@ -19,9 +19,9 @@ v2 = Router(tags=["Projects"])
 
 class ProjectShown(BaseModel):
     id: UUID
-    name: str
-    organization_id: UUID
-    is_default: bool
+    name: str = Field(examples=["Default"])
+    organization_id: UUID = Field(examples=[str(ORGANIZATION_ID)])
+    is_default: bool = Field(examples=[True])
     created_at: datetime
     updated_at: datetime
 
@@ -56,17 +56,17 @@ def visible(request: Request, organization: Organization, name: str | None = Non
     return rows.filter(name=name) if name else rows
 
 
-@v1.get("", response={200: list[ProjectShown]} | DOCUMENTED, summary="List projects")
+@v1.get("", response={200: list[ProjectShown]} | EVERYWHERE, summary="List projects")
 def list_projects(request: Request, query: Query[ByProjectName]):
     return [ProjectShown.of(project) for project in visible(request, query, query.project_name)]
 
 
-@v1.get("/{project_id}", response={200: ProjectShown} | DOCUMENTED, summary="Get a project")
+@v1.get("/{project_id}", response={200: ProjectShown} | EVERYWHERE, summary="Get a project")
 def get_project(request: Request, project_id: str, query: Query[Organization]):
     return ProjectShown.of(find(visible(request, query), project_id))
 
 
-@v2.get("", response={200: Page[ProjectShown]} | DOCUMENTED, summary="List projects in pages")
+@v2.get("", response={200: Page[ProjectShown]} | EVERYWHERE, summary="List projects in pages")
 def list_projects_v2(request: Request, query: Query[ByName], paging: Query[Paging]):
     rows = visible(request, query, query.name)
     return paginate(
@@ -74,6 +74,6 @@ def list_projects_v2(request: Request, query: Query[ByName], paging: Query[Pagin
     )
 
 
-@v2.get("/{project_id}", response={200: ProjectShown} | DOCUMENTED, summary="Get a project")
+@v2.get("/{project_id}", response={200: ProjectShown} | EVERYWHERE, summary="Get a project")
 def get_project_v2(request: Request, project_id: str, query: Query[Organization]):
     return ProjectShown.of(find(visible(request, query), project_id))

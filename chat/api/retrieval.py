@@ -15,6 +15,8 @@ from chat.retrieval.base import Condition, Operator, Query
 from chat.retrieval.search import search
 from chat.retrieval.shapes import passage_json
 
+from .errors import or_else
+from .openapi import A_DIRECTORY_FILE
 from .pagination import Page, Paging, paginate_list
 from .routing import ProjectRouter, Request, no_such
 
@@ -87,27 +89,27 @@ class Search(BaseModel):
 
 
 class Attachment(BaseModel):
-    attachment_name: str
-    source_id: str
-    type: str
+    attachment_name: str = Field(examples=["screenshots/page_1.jpg"])
+    source_id: str = Field(examples=[A_DIRECTORY_FILE])
+    type: str = Field(examples=["screenshot"])
 
 
 class StaticFields(BaseModel):
-    parsed_directory_file_id: str
-    chunk_index: int
-    chunk_start_char: int
-    chunk_end_char: int
-    chunk_token_count: int
-    page_range_start: int | None
-    page_range_end: int | None
+    parsed_directory_file_id: str = Field(examples=[A_DIRECTORY_FILE])
+    chunk_index: int = Field(examples=[0])
+    chunk_start_char: int = Field(examples=[8])
+    chunk_end_char: int = Field(examples=[39])
+    chunk_token_count: int = Field(examples=[9])
+    page_range_start: int | None = Field(examples=[1])
+    page_range_end: int | None = Field(examples=[1])
     attachments: list[Attachment]
 
 
 class Result(BaseModel):
-    content: str
-    score: float
-    rerank_score: float | None
-    metadata: dict[str, Any]
+    content: str = Field(examples=["The pump is oiled every Monday."])
+    score: float = Field(examples=[0.82])
+    rerank_score: float | None = Field(examples=[0.91])
+    metadata: dict[str, Any] = Field(examples=[{"year": 2026, "file_name": "pump.md"}])
     static_fields: StaticFields
 
 
@@ -115,7 +117,7 @@ class Results(BaseModel):
     results: list[Result] = Field(description="Best first.")
 
 
-@router.post("/retrieve", response=Results, summary="Search an index")
+@router.post("/retrieve", response={200: Results} | or_else(409, 413), summary="Search an index")
 async def retrieve(request: Request, wanted: Search):
     """Words and meaning are ranked together, and the best looked at twice unless told not to."""
     index = await _searchable(request, wanted.index_id)
@@ -143,11 +145,15 @@ class FindFiles(Paging):
 
 
 class FoundFile(BaseModel):
-    file_id: str
-    file_name: str
+    file_id: str = Field(examples=[A_DIRECTORY_FILE])
+    file_name: str = Field(examples=["pump.md"])
 
 
-@router.post("/files/find", response=Page[FoundFile], summary="Find an index's files by name")
+@router.post(
+    "/files/find",
+    response={200: Page[FoundFile]} | or_else(409, 413),
+    summary="Find an index's files by name",
+)
 def find_files(request: Request, wanted: FindFiles):
     index = searchable(request, wanted.index_id)
     found = [
@@ -167,12 +173,16 @@ class Grep(Paging):
 
 
 class GrepMatch(BaseModel):
-    content: str = Field(description="The match with its context.")
-    start_char: int
-    end_char: int
+    content: str = Field(description="The match with its context.", examples=["every Monday."])
+    start_char: int = Field(examples=[26])
+    end_char: int = Field(examples=[39])
 
 
-@router.post("/files/grep", response=Page[GrepMatch], summary="Search a file for a pattern")
+@router.post(
+    "/files/grep",
+    response={200: Page[GrepMatch]} | or_else(409, 413),
+    summary="Search a file for a pattern",
+)
 def grep_file(request: Request, wanted: Grep):
     """Offsets are in characters of the text that `read` gives."""
     document = document_of(request, wanted.index_id, wanted.file_id)
@@ -203,10 +213,10 @@ class Read(BaseModel):
 
 
 class Text(BaseModel):
-    content: str
+    content: str = Field(examples=["# Pump\n\nThe pump is oiled every Monday.\n"])
 
 
-@router.post("/files/read", response=Text, summary="Read a file's text")
+@router.post("/files/read", response={200: Text} | or_else(409, 413), summary="Read a file's text")
 def read_file(request: Request, wanted: Read):
     document = document_of(request, wanted.index_id, wanted.file_id)
     return Text(content=reading.read(document, wanted.offset, wanted.max_length))

@@ -21,7 +21,7 @@ from chat.models import ORGANIZATION_ID, Actor, Project
 from chat.models.threads import in_thread
 
 from .auth import WaitingKey
-from .errors import DOCUMENTED
+from .errors import EVERYWHERE
 
 Row = TypeVar("Row", bound=Model)
 
@@ -70,7 +70,7 @@ class ProjectRouter(Router):
         if iscoroutinefunction(view_func):
             rest["auth"] = WaitingKey()
         super().add_api_operation(
-            path, methods, in_project(view_func), response=success | DOCUMENTED, **rest
+            path, methods, in_project(view_func), response=success | EVERYWHERE, **rest
         )
 
 

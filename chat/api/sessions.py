@@ -21,9 +21,12 @@ from chat.models.prepared import Prepared
 from chat.models.threads import in_thread
 from chat.runs.claims import Prompt
 
-from .documented import EVENT_STREAM, HISTORY, LAST_EVENT_ID, NOT_IN_HISTORY
+from .documented import EVENT_STREAM, HISTORY, LAST_EVENT_ID
+from .errors import or_else
 from .events import frames, streaming
+from .example import AS_HISTORY, NOT_IN_HISTORY
 from .idempotency import idempotent
+from .openapi import A_SESSION, AN_INDEX, OWN
 from .pagination import Page, Paging, paginate
 from .routing import NO_CONTENT, ProjectRouter, Request, find, find_editable
 
@@ -35,13 +38,13 @@ Access = Literal["read_only", "query"]
 class Job(BaseModel):
     """The latest finished run."""
 
-    duration_ms: float | None
+    duration_ms: float | None = Field(examples=[640])
     error: str | None
     is_error: bool
-    total_input_tokens: int
-    total_output_tokens: int
-    turns: int
-    export_config_ids: list[str]
+    total_input_tokens: int = Field(examples=[812])
+    total_output_tokens: int = Field(examples=[9])
+    turns: int = Field(examples=[1])
+    export_config_ids: list[str] = Field(examples=[[AN_INDEX]])
 
     @classmethod
     def of(cls, turn: Turn) -> Self:
@@ -57,9 +60,11 @@ class Job(BaseModel):
 
 
 class Summary(BaseModel):
-    session_id: str
-    generated_title: str | None
-    index_ids: list[str] | None = Field(description="Null for a session that is not bound.")
+    session_id: str = Field(examples=[A_SESSION])
+    generated_title: str | None = Field(examples=["When is the pump oiled?"])
+    index_ids: list[str] | None = Field(
+        description="Null for a session that is not bound.", examples=[[AN_INDEX]]
+    )
     shared_access: Access = Field(description="What the session's link grants once it is shared.")
     job_metadata: Job | None = Field(description="Null before the first run has ended.")
     last_updated_at: datetime
@@ -68,7 +73,7 @@ class Summary(BaseModel):
 class Conversation(Summary):
     events: list[dict[str, Any]] = Field(
         description="What happened, oldest first, without deltas and warnings.",
-        examples=[[{"type": "user_input", "content": "How do I connect Ollama?"}]],
+        examples=[AS_HISTORY],
         json_schema_extra={"items": HISTORY},
     )
 
@@ -107,7 +112,7 @@ class SessionChanges(BaseModel):
     pinned: bool | None = None
 
 
-@router.post("", response=Summary, summary="Create a session")
+@router.post("", response={200: Summary} | or_else(409, 413), summary="Create a session")
 @idempotent
 def create_session(request: Request, new: NewSession = UNBOUND):
     session = sessions.create_session(
@@ -165,9 +170,14 @@ def get_session(request: Request, session_id: str):
     return Conversation(events=events, **summary(session).model_dump())
 
 
-@router.patch("/{session_id}", response=Summary, summary="Rename, share, archive or pin")
+@router.patch(
+    "/{session_id}",
+    response={200: Summary} | or_else(403, 413),
+    tags=[OWN],
+    summary="Rename, share, archive or pin",
+)
 def update_session(request: Request, session_id: str, changes: SessionChanges):
-    """Ours: what is null or left out stays as it is."""
+    """What is null or left out stays as it is."""
     session = owned(request, session_id)
     if changes.title is not None:
         sessions.rename_session(session, changes.title)
@@ -180,7 +190,7 @@ def update_session(request: Request, session_id: str, changes: SessionChanges):
     return summary(session)
 
 
-@router.delete("/{session_id}", response={204: None}, summary="Delete a session")
+@router.delete("/{session_id}", response={204: None} | or_else(403), summary="Delete a session")
 def delete_session(request: Request, session_id: str):
     """Stops a running turn."""
     sessions.delete_session(owned(request, session_id))
@@ -189,7 +199,7 @@ def delete_session(request: Request, session_id: str):
 
 @router.post(
     "/{session_id}/messages/stream",
-    response={200: None},
+    response={200: None} | or_else(403, 409, 413),
     openapi_extra=EVENT_STREAM,
     summary="Ask, and stream the answer",
 )
@@ -210,9 +220,14 @@ async def stream_message(request: Request, session_id: str, message: NewMessage)
     return streaming(frames(session_id, turn.seq - 1, person, may_read, until_stop=True))
 
 
-@router.post("/{session_id}/cancel", response=dict, summary="Stop the running turn")
+@router.post(
+    "/{session_id}/cancel",
+    response={200: dict} | or_else(403, 409),
+    tags=[OWN],
+    summary="Stop the running turn",
+)
 async def cancel_turn(request: Request, session_id: str):
-    """Ours. What was written so far stays."""
+    """What was written so far stays."""
     session = await _askable(request, session_id)
     if not await turns.cancel_turn(session):
         raise Settled("No turn of this session is running.")
@@ -224,11 +239,16 @@ class Opinion(BaseModel):
     comment: str | None = Field(default=None, max_length=10_000)
 
 
-@router.post("/{session_id}/turns/{seq}/feedback", response=dict, summary="Rate an answer")
+@router.post(
+    "/{session_id}/turns/{seq}/feedback",
+    response={200: dict} | or_else(413),
+    tags=[OWN],
+    summary="Rate an answer",
+)
 def rate_turn(
     request: Request, session_id: str, seq: PathEx[int, P(ge=0, lt=2**63)], opinion: Opinion
 ):
-    """Ours. `seq` is the `id` of the turn's `user_input`; a second rating replaces the first."""
+    """`seq` is the `id` of the turn's `user_input`; a second rating replaces the first."""
     turn = readable(request, session_id).turns.filter(seq=seq).first()
     if turn is None:
         raise NotFound("No such turn.")
@@ -247,10 +267,11 @@ class Following(BaseModel):
     "/{session_id}/events",
     response={200: None},
     openapi_extra=EVENT_STREAM | {"parameters": [LAST_EVENT_ID]},
+    tags=[OWN],
     summary="Follow a session",
 )
 async def follow_session(request: Request, session_id: str, query: Query[Following]):
-    """Ours. Never ends by itself; a `Last-Event-ID` header wins over `after`."""
+    """Never ends by itself; a `Last-Event-ID` header wins over `after`."""
     session = await _readable(request, session_id)
     after = last_seen(request, query.after)
     person, may_read = request.auth.person.pk, still_reads(request, session.pk)

@@ -4,21 +4,21 @@ from django.urls import path, re_path
 from ninja import NinjaAPI
 from ninja.errors import ValidationErrorContext
 
-from . import attachments, directories, errors, files, indexes, projects, retrieval, sessions
+from . import (
+    attachments,
+    directories,
+    errors,
+    files,
+    indexes,
+    openapi,
+    projects,
+    retrieval,
+    sessions,
+)
 from .auth import Key
 from .content import content
 from .json import ORJSON
 from .parsing import JSONParser
-
-DESCRIPTION = """\
-Documents in, passages and cited answers out. What LlamaCloud's Index V2 clients call is answered
-here in the same shapes; operations marked *ours* are additions.
-
-Every call needs an API key: `Authorization: Bearer crl-…`, made with `manage.py create_api_key` or
-in the admin. Lists come in pages: send `next_page_token` back as `page_token` until it is null.
-Repeating a create with the same `Idempotency-Key` header answers what the first one answered.
-Every answer carries an `X-Request-ID`.
-"""
 
 
 class API(NinjaAPI):
@@ -28,11 +28,17 @@ class API(NinjaAPI):
     def get_openapi_operation_id(self, operation) -> str:
         return operation.view_func.__name__
 
+    def get_openapi_schema(self, *, path_prefix: str | None = None, path_params=None):
+        prefix = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
+        document = super().get_openapi_schema(path_prefix=prefix)
+        openapi.complete(document, prefix)
+        return document
+
 
 api = API(
     title="Carrel",
     version="1",
-    description=DESCRIPTION,
+    description=openapi.DESCRIPTION,
     urls_namespace="api",
     auth=Key(),
     renderer=ORJSON(),

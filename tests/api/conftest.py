@@ -34,7 +34,9 @@ class Caller:
         data = b"" if body is None else body
         return call(f"/api/v1{path}", data, content_type="application/json", headers=named)
 
-    def upload(self, path: str, content: bytes, name: str, **fields: Any) -> HttpResponse:
+    def upload(
+        self, path: str, content: bytes, name: str, key: str = "", **fields: Any
+    ) -> HttpResponse:
         """A multipart form written by hand, so that the name goes out as it is given."""
         part = "upload_file" if "/upload" in path else "file"
         boundary = "-made-by-hand-"
@@ -45,7 +47,10 @@ class Caller:
         lines += [f"--{boundary}", disposition, "Content-Type: application/octet-stream", "", ""]
         body = "\r\n".join(lines).encode() + content + f"\r\n--{boundary}--\r\n".encode()
         return self.client.post(
-            f"/api/v1{path}", body, content_type=f"multipart/form-data; boundary={boundary}"
+            f"/api/v1{path}",
+            body,
+            content_type=f"multipart/form-data; boundary={boundary}",
+            headers={"Idempotency-Key": key},
         )
 
 

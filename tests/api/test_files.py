@@ -206,13 +206,3 @@ def test_a_viewer_may_not_add_files(caller_with_role):
     response = viewer.upload("/beta/files", b"x", "a.txt", purpose="user_data")
 
     assert response.status_code == 403
-
-
-def test_an_idempotency_key_makes_one_file_of_two_calls(api: Caller):
-    first, second = (
-        api.post("/beta/directories", {"name": "Papers"}, Idempotency_Key="k1") for _ in range(2)
-    )
-    other = api.post("/beta/directories", {"name": "Papers"}, Idempotency_Key="k2")
-
-    assert first.json() == second.json()
-    assert other.json()["id"] != first.json()["id"]
