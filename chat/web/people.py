@@ -1,14 +1,16 @@
 """Who asks: every page but the sign-in needs somebody."""
 
 from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractUser
-from django.http import HttpRequest
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
 
 from chat.errors import if_there_is_room
 from chat.events import news
@@ -18,8 +20,28 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def signed_in(view: View) -> View:
-    """Django's ``login_required``, which takes async views too but does not say so."""
-    return cast(View, login_required(cast(Any, view)))
+    """Whoever is not is asked to sign in, and comes back to the page they were on."""
+
+    @wraps(view)
+    def direct(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        known = request.user.is_authenticated
+        return view(request, *args, **kwargs) if known else ask_to_sign_in(request)
+
+    @wraps(view)
+    async def waiting(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        known = (await request.auser()).is_authenticated
+        return await view(request, *args, **kwargs) if known else ask_to_sign_in(request)
+
+    return cast(View, waiting if iscoroutinefunction(view) else direct)
+
+
+def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
+    """Of a script the page is told where to go: a redirect the browser would follow by itself, and
+    show the script the sign-in as if that were the answer."""
+    if not request.htmx:
+        return redirect_to_login(request.get_full_path())
+    there = redirect_to_login(request.htmx.current_url_abs_path or "/").url
+    return HttpResponse(status=401, headers={"HX-Redirect": there})
 
 
 def actor_of(request: HttpRequest) -> Actor:

@@ -33,15 +33,27 @@ customElements.define("copy-menu", class extends HTMLElement {
   async copy(way) {
     const kinds = { "text/plain": this.answer.innerText };
     if (way === "rich") kinds["text/html"] = this.html();
-    if (way === "markdown") kinds["text/plain"] = fetch(this.dataset.src).then((sent) => sent.text());
+    if (way === "markdown") kinds["text/plain"] = this.markdown();
     const item = Object.entries(kinds).map(([type, text]) => [
       type, Promise.resolve(text).then((words) => new Blob([words], { type })),
     ]);
-    await navigator.clipboard.write([new ClipboardItem(Object.fromEntries(item))]);
+    try {
+      await navigator.clipboard.write([new ClipboardItem(Object.fromEntries(item))]);
+    } catch {
+      document.getElementById("toast").say(this.dataset.failed);
+      return;
+    }
     document.getElementById("status").textContent = this.dataset.done;
     this.toggleAttribute("data-copied", true);
     setTimeout(() => this.removeAttribute("data-copied"), 1200);
     this.close();
+  }
+
+  // Who is signed out is led elsewhere, and would copy that.
+  async markdown() {
+    const sent = await fetch(this.dataset.src);
+    if (!sent.ok || sent.redirected) throw new Error(sent.statusText);
+    return sent.text();
   }
 
   // Without what only this page can use, and with addresses that lead here from anywhere.

@@ -8,12 +8,11 @@ customElements.define("prompt-box", class extends HTMLElement {
     this.box.addEventListener("input", () => this.keep());
     this.box.addEventListener("keydown", (event) => this.press(event));
     this.form.addEventListener("htmx:config:request", (event) => this.single(event));
-    this.form.addEventListener("htmx:after:request", (event) => {
-      if (event.target === this.form && event.detail.ctx.response.raw.ok && !this.standsIn) this.clear();
+    this.form.addEventListener("htmx:after:request", ({ target, detail: { ctx } }) => {
+      if (target === this.form && ctx.hx.trigger === "prompt-accepted") this.forget(ctx.request.body.get("prompt"));
     });
     document.addEventListener("keydown", this.escape = (event) => {
-      const above = document.querySelector("dialog:modal, .menu:popover-open, .keys:popover-open");
-      if (event.key === "Escape" && !event.defaultPrevented && !above && this.running) this.stop();
+      if (event.key === "Escape" && this.running && !this.isTaken(event)) this.stop();
     });
   }
 
@@ -41,15 +40,23 @@ customElements.define("prompt-box", class extends HTMLElement {
   // A suggestion is a button with a prompt of its own: it stands in for the box.
   single({ detail }) {
     const { body, submitter } = detail.ctx.request;
-    this.standsIn = submitter?.name === "prompt";
-    body.set("prompt", this.standsIn ? submitter.value : this.box.value);
+    body.set("prompt", submitter?.name === "prompt" ? submitter.value : this.box.value);
     document.getElementById("composer-error").textContent = "";
   }
 
-  clear() {
+  // What was written since it was sent, or instead of it, stays.
+  forget(prompt) {
+    if (this.box.value !== prompt) return;
     this.box.value = "";
     this.keep();
     this.box.focus();
+  }
+
+  // By whatever is nearer: a word being composed, another field, what lies above the page.
+  isTaken({ defaultPrevented, isComposing, target }) {
+    const field = target.closest("input, textarea, select");
+    return defaultPrevented || isComposing || (field && field !== this.box)
+      || document.querySelector("dialog:modal, :popover-open:not([popover=manual])");
   }
 
   stop() {

@@ -18,7 +18,8 @@ customElements.define("rail-list", class extends HTMLElement {
 
   swapped({ detail }) {
     this.mark();
-    const target = detail.ctx.target;
+    const { target, swap } = detail.ctx;
+    if (swap === "none") return; // nothing has come, or not there
     if (target?.id === "details" && this.button) this.openMenu(target);
     if (target?.id === "sheet" && !target.open) target.showModal();
     if (target?.id === "main" && this.matches(":popover-open")) this.hidePopover();

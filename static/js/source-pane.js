@@ -48,11 +48,11 @@ customElements.define("source-pane", class extends HTMLElement {
       const link = event.target.closest(LINK);
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
       event.preventDefault();
-      this.open(link);
+      this.open(link, event);
     }, { signal });
     document.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || event.defaultPrevented || !this.firstElementChild) return;
-      if (document.querySelector("dialog:modal")) return; // it lies above the pane
+      if (event.key !== "Escape" || event.defaultPrevented || event.isComposing || !this.firstElementChild) return;
+      if (document.querySelector("dialog:modal, :popover-open:not([popover=manual])")) return; // above the pane
       event.preventDefault();
       this.close();
     }, { signal, capture: true });
@@ -68,12 +68,14 @@ customElements.define("source-pane", class extends HTMLElement {
     this.heard.abort();
   }
 
-  async open(link) {
+  async open(link, event) {
     hideCard();
+    const before = this.firstElementChild;
+    await htmx.ajax("GET", link.href, { target: this, swap: "innerHTML", event });
+    if (this.firstElementChild === before) return; // it did not come
     this.from?.removeAttribute("aria-current");
     this.from = link;
     link.setAttribute("aria-current", "true");
-    await htmx.ajax("GET", link.href, { target: this, swap: "innerHTML" });
   }
 
   // However the pane was filled: from the answer, a tab, or another page of the document.

@@ -170,11 +170,20 @@ def test_a_lost_line_is_found_again_and_nothing_is_missing(
     assert words == [f"t{number:06d}" for number in range(120)]
 
 
-def test_escape_stops_and_keeps_what_was_written(page: Page, model: StandIn):
+def test_escape_stops_unless_something_nearer_takes_it_and_keeps_what_was_written(
+    page: Page, model: StandIn
+):
     model.say(tokens=2000, rate=20)
 
     ask(page)
     expect(page.locator(".answer")).to_contain_text("t000003")
+    page.focus("#search")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Session options").click()
+    page.get_by_label("Title").press("Escape")
+    expect(page.locator("#details")).to_be_hidden()
+    expect(page.locator(RUNNING)).to_have_count(1)
+    page.focus("#prompt")
     page.keyboard.press("Escape")
 
     expect(page.locator(RUNNING)).to_have_count(0)
@@ -231,6 +240,37 @@ def test_a_draft_survives_a_reload_and_goes_with_the_sending(page: Page, model: 
     page.goto("/")
 
     expect(page.locator("#prompt")).to_have_value("")
+
+
+def test_a_question_that_does_not_arrive_is_kept_and_said(page: Page, model: StandIn):
+    def fails(**answer) -> None:
+        page.route("**/turns/", lambda sent: sent.fulfill(**answer) if answer else sent.abort())
+        page.press("#prompt", "Enter")
+
+    ask(page)
+    expect(page.locator(DONE)).to_be_visible()
+    address, toast = page.url, page.locator("#toast")
+    page.fill("#prompt", "Is anyone there?")
+    page.route("**/chat/*/", lambda sent: sent.fulfill(status=404, body="<main>None</main>"))
+    page.locator(".row__link").nth(1).click()
+    expect(toast).to_contain_text("could not do this")
+    expect(page.locator("#turns")).to_be_visible()
+    expect(page).to_have_url(address)
+    fails()
+    expect(toast).to_contain_text("cannot be reached")
+    fails(status=502, body="<main>Bad gateway</main>", content_type="text/html")
+    expect(toast).to_contain_text("could not do this")
+    page.unroute_all()
+    cookies = page.context.cookies()
+    page.context.clear_cookies(name="sessionid")
+
+    page.press("#prompt", "Enter")
+
+    expect(page.locator("#id_username")).to_be_visible()
+    page.context.add_cookies(cookies)  # type: ignore[arg-type]
+    page.goto(page.url)
+    expect(page).to_have_url(address)
+    expect(page.locator("#prompt")).to_have_value("Is anyone there?")
 
 
 def test_a_new_session_is_in_the_rail_at_once_and_told_apart(page: Page, model: StandIn):
@@ -311,7 +351,11 @@ def test_a_question_put_meanwhile_waits_its_turn_and_can_be_changed(page: Page, 
 
     ask(page, "First question?")
     expect(page.locator(".answer")).to_contain_text("t000003")
-    ask(page, "Second question, unfin")
+    send = page.get_by_role("button", name="Send", exact=True)
+    expect(send).to_be_hidden()
+    page.fill("#prompt", "Second question, unfin")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    send.click()
     waiting = page.locator(".waiting")
     expect(waiting.locator(".waiting__text")).to_have_text("Second question, unfin")
     expect(page.locator("#prompt")).to_have_value("")
@@ -418,8 +462,9 @@ def test_without_script_questions_wait_branch_and_are_rated(
     page.goto("/")
     page.fill("#prompt", "First?")
     page.get_by_role("button", name="Send").click()
+    page.get_by_role("link", name="Hold it still").click()
     page.fill("#prompt", "Which colour do the lamps of the reading room have?")
-    page.locator("#composer .button--send").evaluate("button => button.form.submit()")
+    page.get_by_role("button", name="Send").click()
     expect(page.locator(".waiting__text")).to_contain_text("Which colour")
     expect(page.locator(DONE)).to_have_count(2, timeout=30_000)
 

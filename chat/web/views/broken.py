@@ -3,8 +3,7 @@
 import sys
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.defaults import server_error
+from django.template.loader import render_to_string
 
 from chat.errors import NO_ROOM, NoRoom, is_full
 from chat.web.said import said
@@ -13,9 +12,8 @@ from chat.web.said import said
 def broken(request: HttpRequest) -> HttpResponse:
     """Called while the exception is handled. A full disk is nobody's fault here, and a person can
     do something about it."""
-    if not is_full(sys.exc_info()[1]):
-        return server_error(request)
-    context = {"error": said(NO_ROOM)}
-    htmx = "HX-Request" in request.headers
-    template = "chat/_refused.html" if htmx else "no_room.html"
-    return render(request, template, context, status=NoRoom.status)
+    has_room = not is_full(sys.exc_info()[1])
+    template, status = ("500.html", 500) if has_room else ("no_room.html", NoRoom.status)
+    # The request alone: what else a page is told, of its reader, may be what broke.
+    context = {"request": request, "error": said(NO_ROOM)}
+    return HttpResponse(render_to_string(template, context), status=status)

@@ -25,6 +25,7 @@ from chat.web.said import said
 from .sessions import show_main
 
 LONGEST_COMMENT = 2_000  # characters
+ACCEPTED = "prompt-accepted"  # the box may forget it; see prompt-box.js
 
 
 @signed_in
@@ -64,9 +65,8 @@ async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
         return await sync_to_async(_refused)(request, actor, session, error)
     if not request.htmx:
         return redirect(f"{reverse('session', args=[session.pk])}#{anchor}")
-    response = HttpResponse(status=204)  # the question arrives on the stream, here as everywhere
-    response["HX-Trigger"] = "prompt-accepted"
-    return response
+    # The question arrives on the stream, here as everywhere.
+    return HttpResponse(status=204, headers={"HX-Trigger": ACCEPTED})
 
 
 @signed_in
@@ -234,7 +234,8 @@ def _refused(
         return render(request, "chat/_refused.html", context, status=error.status)
     chosen = request.POST.getlist("index")
     page = conversation(actor, session) if session else empty_conversation(actor, chosen)
-    context |= page | {"draft": request.POST.get("prompt", "")}
+    written = {"draft": request.POST.get("prompt", ""), "model": request.POST.get("model", "")}
+    context |= page | written
     return render(request, "chat/session.html", context, status=error.status)
 
 
@@ -243,6 +244,7 @@ def _begun(request: HttpRequest, actor: Actor, session: Session) -> HttpResponse
     note_visit(actor, session)
     response = show_main(request, conversation(actor, session) | {"is_new": True})
     response["HX-Push-Url"] = reverse("session", args=[session.pk])
+    response["HX-Trigger"] = ACCEPTED
     return response
 
 
