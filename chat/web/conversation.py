@@ -10,7 +10,7 @@ from chat.models import Actor, QueuedPrompt, Session, Turn
 
 from .fragments import Answer
 from .notes import notes_on
-from .picker import asked_last, choices, first_choice, suggestions
+from .picker import asked_last, choices, first_choice, model_used_last, suggestions
 from .reading import Reading
 
 TURNS_AT_ONCE = 10  # a screen holds two or three
@@ -37,6 +37,7 @@ def conversation(
     """The newest turns of a session's branch, or those before the one with seq ``before``, and
     what surrounds them; as many as it takes to show the one with the id ``back_to``."""
     is_owner = session.owner_id == actor.person.pk
+    models = model_names()
     bound = session.indexes.order_by("bound_sessions__position").distinct()
     return turns_shown(actor, session, before, back_to) | {
         "is_owner": is_owner,
@@ -45,7 +46,8 @@ def conversation(
         "indexes": [] if session.is_bound else choices(actor),
         "chosen": asked_last(session),
         "bound": list(bound) if session.is_bound else [],
-        "models": model_names(),
+        "models": models,
+        "model": model_used_last(session) if len(models) > 1 else "",
     }
 
 

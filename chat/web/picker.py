@@ -1,4 +1,4 @@
-"""The indexes a prompt may search, and the questions they suggest."""
+"""The indexes a prompt may search, the questions they suggest, and the model that is asked."""
 
 import random
 from collections.abc import Sequence
@@ -60,6 +60,14 @@ def asked_last(session: Session) -> list[str]:
         return list(session.bound_indexes.values_list("index", flat=True))
     turn: Turn | None = session.turns.order_by("-seq").first()
     return list(turn.index_ids) if turn else []
+
+
+def model_used_last(session: Session) -> str:
+    """The model of the newest prompt, be it one that still waits; "" for the default."""
+    newest = (
+        session.queued_prompts.order_by("-pk").first() or session.turns.order_by("-seq").first()
+    )
+    return newest.model if newest else ""
 
 
 def suggestions(actor: Actor, index_ids: Sequence[str]) -> list[str]:

@@ -271,6 +271,35 @@ def waiting(page: Page, world: World) -> None:
 
 
 @state
+def written_meanwhile(page: Page, world: World) -> None:
+    streaming(page, world)
+    page.fill("#prompt", "And on another machine?")
+
+
+@state
+def not_sent(page: Page, world: World) -> None:
+    page.goto(world.answered)
+    page.fill("#prompt", "And on another machine?")
+    page.route("**/turns/", lambda sent: sent.abort())
+    page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_be_visible()
+
+
+@state
+def gone(page: Page, world: World) -> None:
+    """Signed out elsewhere while the page was open."""
+    page.goto(world.shared)
+    page.context.clear_cookies(name="sessionid")
+    for hidden in ("true", "false"):
+        page.evaluate(
+            f"Object.defineProperty(document, 'hidden', {{value: {hidden}, configurable: true}})"
+        )
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.wait_for_timeout(300)
+    expect(page.locator("#gone .notice")).to_be_visible()
+
+
+@state
 def branches(page: Page, world: World) -> None:
     world.model.say(text=ANSWER)
     page.goto(world.branched)

@@ -125,12 +125,13 @@ def test_a_session_is_deleted_and_brought_back_on_every_page(
     session = begin(server, "Shall I stay?")
     page.goto("/")
     other = context.new_page()
-    other.goto("/")
+    other.goto(f"/chat/{session}/")
 
     row(page, session).hover()
     row(page, session).locator(".row__more").click()
     page.get_by_role("button", name="Delete").click()
     expect(row(other, session)).to_have_count(0)
+    expect(other.get_by_role("alert").first).to_contain_text("was deleted")
     page.get_by_role("button", name="Undo").click()
 
     expect(row(page, session)).to_be_visible()

@@ -89,7 +89,7 @@ def test_a_network_that_goes_and_comes_back_loses_nothing(
         ask(page)
         shows_word(page, 10)
         line.cut()
-        page.wait_for_timeout(1500)
+        expect(page.get_by_role("status").filter(has_text="Reconnecting")).to_be_visible()
         stood_at = page.locator(".answer").inner_text()
         line.mend()
 

@@ -57,6 +57,35 @@ def test_nothing_is_suggested_from_an_index_one_may_not_search(client, index):
     assert "Opening hours" not in html
 
 
+def test_the_model_that_was_used_last_stays_chosen(client, settings, session, reader):
+    settings.LLM_BASE_URL, settings.LLM_MODEL = "http://127.0.0.1:9/v1", "small"
+    settings.LLM_MODELS = ["large", "odd"]
+    turn = write_turn(session, UserInput("Why?"), TextDelta("Be"))
+    turn.model, turn.lease_expires_at = "large", "2999-01-01T00:00Z"
+    turn.save()
+    after_a_turn = page(client, "session", session.pk)
+    session.queued_prompts.create(asked_by=reader, prompt="And now?", model="odd")
+
+    after_one_that_waits = page(client, "session", session.pk)
+
+    assert "<option>small</option><option selected>large</option>" in after_a_turn
+    assert "<option>large</option><option selected>odd</option>" in after_one_that_waits
+
+
+def test_without_script_a_page_loads_anew_unless_its_reader_writes(client, session):
+    turn = write_turn(session, UserInput("Why?"), TextDelta("Be"))
+    turn.lease_expires_at = "2999-01-01T00:00Z"
+    turn.save()
+    url = reverse("session", args=[session.pk])
+
+    read, written = (client.get(address).content.decode() for address in (url, f"{url}?write=on"))
+
+    assert '<meta http-equiv="refresh"' in read
+    assert 'href="?write=on#prompt"' in read
+    assert '<meta http-equiv="refresh"' not in written
+    assert f'<a href="{url}">Follow the answer</a>' in written
+
+
 def test_a_session_shows_its_turns_with_named_sources(client, session, answered):
     answered("What colour are the lamps?", "They are green [1].")
 
@@ -132,14 +161,20 @@ def test_a_blank_title_changes_nothing(client, session):
     assert session.title == "Lamps"
 
 
-def test_a_page_whose_session_is_gone_is_told_to_stop_following(client, session):
+def test_a_page_whose_session_is_gone_is_told_why_and_to_stop_following(client, session):
     Session.objects.update(deleted_at=timezone.now())
     url = reverse("events", args=[session.pk])
 
-    assert client.get(url).status_code == 404
-    assert (
-        client.get(url, headers={"hx-request": "true"}).content == b"event: close\ndata: gone\n\n"
-    )
+    deleted = client.get(url, headers={"hx-request": "true"}).content.decode()
+    alone = client.get(url).status_code
+    client.logout()
+    signed_out = client.get(url, headers={"hx-request": "true"}).content.decode()
+
+    assert alone == 404
+    assert "This session was deleted" in deleted
+    assert f'href="/login/?next=/chat/{session.pk}/"' in signed_out
+    for frames in (deleted, signed_out):
+        assert frames.endswith("</hx-partial>\n\nevent: close\ndata: gone\n\n")
 
 
 def test_a_deleted_session_comes_back_to_its_owner_alone_and_for_a_while(client, session, reader):

@@ -64,7 +64,8 @@ async def events(request: HttpRequest, session_id: str) -> HttpResponseBase:
     if await sync_to_async(_visible)(actor, session_id) is None:
         if not request.htmx:
             raise Http404
-        return HttpResponse(GONE, content_type="text/event-stream", headers=sse.HEADERS)
+        frames = await farewell(request, session_id)
+        return HttpResponse(frames, content_type="text/event-stream", headers=sse.HEADERS)
     place = Place.read(request.headers.get("Last-Event-ID") or request.GET.get("after", ""))
     frames = follow(request, actor, session_id, place)
     return StreamingHttpResponse(frames, content_type="text/event-stream", headers=sse.HEADERS)
@@ -79,7 +80,7 @@ async def follow(
         follower = log.join(session_id, actor.person.pk)
         view = View(request, actor, session_id, place)
         if (html := await view.open()) is None:
-            yield GONE
+            yield await farewell(request, session_id)
             return
         await start_next(session_id)  # the process that was to do it may have died
         if html:
@@ -98,6 +99,14 @@ async def follow(
                 if view.cost > CHEAP:  # a long open block: gather more before it is rendered again
                     await asyncio.sleep(REST * view.cost)
         place = view.place
+
+
+@sync_to_async
+def farewell(request: HttpRequest, session_id: str) -> bytes:
+    """The last frames of a page that may see no more: why that is and what to do, then the end."""
+    context = {"session_id": session_id, "is_signed_in": is_still_signed_in(request)}
+    html = render_to_string("chat/_gone.html", context, request).strip()
+    return sse.frame(html) + GONE
 
 
 class View:
