@@ -42,7 +42,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as found. ``score`` is the fused score, ``rerank_score`` None when not reranked."""
+    """A chunk as found. ``score`` is the fused score, ``rerank_score`` None when not reranked;
+    ``full_text`` and ``vector`` are those that were fused, as a ``Candidate`` has them."""
 
     chunk_id: int
     document_id: int
@@ -62,6 +63,8 @@ class Passage:
     page_end: int | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     attachments: tuple[str, ...] = ()  # names of what a sync kept of its pages
+    full_text: float = 0.0
+    vector: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

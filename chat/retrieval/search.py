@@ -66,7 +66,7 @@ async def _search_with(
         logger.warning("reranking endpoint failed, ranked without it: %s", error.message)
         return await _in_thread(lambda: _best(query, _reranked(query, ranked)))
     rated = zip(ranked, ratings, strict=True)
-    ranked = [_Ranked(one.chunk_id, one.score, rating) for one, rating in rated]
+    ranked = [_Ranked(one.found, one.score, rating) for one, rating in rated]
     return await _in_thread(lambda: _best(query, ranked))
 
 
@@ -119,9 +119,13 @@ def _best(query: Query, ranked: Sequence["_Ranked"]) -> list[Passage]:
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
-    chunk_id: int
+    found: Candidate
     score: float
     rerank_score: float | None = None
+
+    @property
+    def chunk_id(self) -> int:
+        return self.found.chunk_id
 
     @property
     def rank(self) -> float:
@@ -164,7 +168,7 @@ def _fused(query: Query, candidates: Sequence[Candidate]) -> list[_Ranked]:
     full_text = full_text / (full_text.max() or 1)
     scores = weights.full_text * full_text + weights.vector * vector
     pairs = zip(candidates, scores.tolist(), strict=True)
-    return [_Ranked(one.chunk_id, score) for one, score in pairs]
+    return [_Ranked(one, score) for one, score in pairs]
 
 
 # The second look ----------------------------------------------------------------------------------
@@ -183,7 +187,7 @@ def _reranked(query: Query, ranked: Sequence[_Ranked]) -> list[_Ranked]:
     seen = share * weigh_passages(query.text, [one.chunk_id for one in ranked])
     total = FUSED_WEIGHT + share * TOTAL_WEIGHT
     return [
-        _Ranked(one.chunk_id, one.score, (FUSED_WEIGHT * one.score + extra) / total)
+        _Ranked(one.found, one.score, (FUSED_WEIGHT * one.score + extra) / total)
         for one, extra in zip(ranked, seen.tolist(), strict=True)
     ]
 
@@ -273,4 +277,6 @@ def _passage(ranked: _Ranked, row: dict[str, Any], screenshots: bool, items: boo
         score=ranked.score,
         rerank_score=ranked.rerank_score,
         attachments=tuple(names_between(kinds, row["page_start"], row["page_end"])),
+        full_text=ranked.found.full_text,
+        vector=ranked.found.vector,
     )

@@ -1,5 +1,6 @@
 """The library: what editors may do with an index, and what readers see of it."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,18 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from chat import conf
 from chat.models import Index, Role, Sync
-from tests.factories import make_file, make_index, make_project, make_session, make_user
+from tests.factories import (
+    make_directory,
+    make_file,
+    make_index,
+    make_project,
+    make_session,
+    make_user,
+)
+from tests.retrieval.conftest import sync
+from tests.stand_in.fixture import closed_url
 
 pytestmark = pytest.mark.django_db
 
@@ -282,3 +293,65 @@ def test_a_document_shows_the_passages_it_was_split_into(client, index):
     assert "Split into 2 passages" in whole
     assert "House rules › Pencils" in split
     assert "Bring a pencil, not a pen.</p>" in split
+
+
+@pytest.fixture
+def searchable(transactional_db) -> Index:
+    directory = make_directory("Library")
+    make_file(directory, "lamps.md", "# Lamps\n\nThe lamps in the reading room are <green>.")
+    make_file(directory, "boiler.txt", "The boiler was serviced in March by Ada Novak.")
+    index = make_index("Library", directory, synced=False)
+    sync(index)
+    return index
+
+
+def scores_in(html: str) -> list[tuple[str, str]]:
+    return re.findall(r"<dt>(\w+)</dt>\s*<dd>([\d.–]+)</dd>", html)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_search_that_is_tried_shows_the_scores_of_every_stage(searchable, client):
+    url = reverse("try_search", args=[searchable.pk])
+
+    page = client.get(url, {"q": "What colour are the lamps?"}).content.decode()
+    piece = client.get(url, {"q": "lamps"}, headers={"hx-request": "true"}).content.decode()
+    nothing = client.get(url, {"q": " "}).content.decode()
+
+    first = page.split('<li class="found__passage">')[1]
+    assert "lamps.md</a>" in first and "The <mark>lamps</mark> in" in first
+    assert "&lt;green&gt;" in first
+    scores = dict(scores_in(first))
+    assert list(scores) == ["words", "meaning", "together", "ranked"]
+    assert all(float(score) > 0 for score in scores.values())
+    assert "<html" in page and "<html" not in piece
+    assert "found__passage" not in nothing and "fits" not in nothing
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_passage_that_one_ranking_lacks_has_no_score_of_it(searchable, client):
+    url = reverse("try_search", args=[searchable.pk])
+
+    html = client.get(url, {"q": "heating maintenance"}).content.decode()
+
+    assert scores_in(html)[0] == ("words", "–")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_search_is_tried_by_those_who_may_use_the_index(searchable, client):
+    client.force_login(make_user("stranger", role=None))
+
+    answer = client.get(reverse("try_search", args=[searchable.pk]), {"q": "lamps"})
+
+    assert answer.status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_search_that_cannot_be_tried_says_why(searchable, client, settings):
+    settings.EMBEDDING_BASE_URL, settings.EMBEDDING_MODEL = closed_url(), "some-embedder"
+    conf.embedder.cache_clear()
+
+    url = reverse("try_search", args=[searchable.pk])
+    html = client.get(url, {"q": "lamps"}, headers={"accept-language": "de"}).content.decode()
+    conf.embedder.cache_clear()
+
+    assert "Der Embedding-Endpunkt ist nicht zu erreichen" in html

@@ -151,8 +151,12 @@ async def try_search(request: HttpRequest, index_id: str) -> HttpResponse:
     actor = await aactor_of(request)
     row = await aget_object_or_404(Index.objects.visible_to(actor), pk=index_id)
     query = request.GET.get("q", "").strip()[:1000]
-    passages = await search(Query(query, (row.pk,))) if query and row.last_synced_at else []
-    context = {"index": row, "query": query, "passages": passages}
+    context: dict[str, Any] = {"index": row, "query": query, "passages": []}
+    try:
+        if query and row.last_synced_at:
+            context["passages"] = await search(Query(query, (row.pk,)))
+    except CarrelError as error:  # the embedding endpoint's
+        context["error"] = said(error.message)
     template = "library/_found.html" if request.htmx else "library/found.html"
     return await sync_to_async(render)(request, template, context)
 
