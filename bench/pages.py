@@ -25,16 +25,14 @@ from tests.stand_in.fixture import StandIn
 MUCH = """
 from datetime import timedelta
 from django.utils import timezone
-from chat.events.types import Text, UserInput
 from chat.models import Session
 from tests.factories import make_session, make_user
-from tests.web.conftest import done, write_turn
+from tests.web.conftest import full_size, write_turn
 for name, sessions, turns in (("few", 50, 5), ("many", 10_000, 500)):
     user = make_user(name, password="reading room")
     first = make_session(user, title="Lamps")
     for number in range(turns):
-        said = Text("The **lamps** are lit. " * 20, ())
-        write_turn(first, UserInput(f"Question {number}?"), said, done())
+        write_turn(first, *full_size(f"Question {number}?"))
     kept = {"owner": user, "project": first.project}
     days = [timezone.now() - timedelta(days=1, minutes=n) for n in range(1, sessions)]
     Session.objects.bulk_create(Session(**kept, title="More", last_used_at=day) for day in days)

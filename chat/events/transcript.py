@@ -46,7 +46,15 @@ class ToolUse:
         return [_passage(item, result) for item in found if "number" in item]
 
 
-Step = ToolUse | Thinking | Text | Warning_
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """A whole thought; ``seconds`` since what came before it, as deltas are not kept for ever."""
+
+    content: str
+    seconds: float
+
+
+Step = ToolUse | Thought | Text | Warning_
 
 
 @dataclass(slots=True)
@@ -62,6 +70,7 @@ class Exchange:
     open_text: str = ""
     stop: Stop | None = None
     stopped_at: datetime | None = None
+    last_at: datetime | None = None  # when the last of what is whole had come
 
     @property
     def answer(self) -> str:
@@ -91,9 +100,10 @@ class Exchange:
             case Text() as text:
                 self.open_text = ""
                 self.steps.append(text)
-            case Thinking() as thinking:
+            case Thinking(content):
                 self.open_thinking = ""
-                self.steps.append(thinking)
+                since = self.last_at or self.asked_at
+                self.steps.append(Thought(content, (stamped.at - since).total_seconds()))
             case ToolCall() as call:
                 self.steps.append(ToolUse(call, stamped.at))
             case ToolResult(call_id=call_id) as result:
@@ -104,6 +114,8 @@ class Exchange:
                 self.steps.append(warning)
             case Stop() as stop:
                 self.stop, self.stopped_at = stop, stamped.at
+        if not isinstance(stamped.event, TextDelta | ThinkingDelta):
+            self.last_at = stamped.at
 
 
 @dataclass(slots=True)

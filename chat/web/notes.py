@@ -1,9 +1,12 @@
-"""What stands beside a turn's events: who asked, the other ways it went, a reader's word."""
+"""What stands beside a turn's events: who asked, the other ways it went, what of it is open to
+its reader, and the reader's word."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from chat.models import Actor, Feedback, Session
+from django.contrib.auth.models import AbstractUser
+
+from chat.models import Actor, Feedback, Index, Session, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,8 @@ class Note:
     at: int = 0  # this turn's place among them, from 1
     rating: str = ""  # the reader's
     comment: str = ""
+    # Names by id, of the indexes it searched: those that the reader may read.
+    indexes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def back(self) -> int | None:
@@ -30,8 +35,10 @@ NOTHING = Note()
 
 
 def notes_on(actor: Actor, session: Session, turns: Collection[int]) -> dict[int, Note]:
-    """By turn; three queries however many turns there are, two where nothing was asked again."""
-    askers = _askers(session, turns)
+    """By turn; four queries however many turns there are, three where nothing was asked again."""
+    rows = list(session.turns.filter(pk__in=turns).select_related("asked_by"))
+    askers = {row.pk: _name(row.asked_by) for row in rows if row.asked_by_id != session.owner_id}
+    indexes = _readable(actor, rows)
     ways = _ways(session)
     words = {one.turn_id: one for one in Feedback.objects.filter(turn__in=turns, user=actor.person)}
     return {
@@ -40,18 +47,20 @@ def notes_on(actor: Actor, session: Session, turns: Collection[int]) -> dict[int
             *ways.get(turn, ((), 0)),
             words[turn].rating if turn in words else "",
             words[turn].comment if turn in words else "",
+            indexes,
         )
         for turn in turns
     }
 
 
-def _askers(session: Session, turns: Collection[int]) -> dict[int, str]:
-    rows = session.turns.filter(pk__in=turns).exclude(asked_by=session.owner_id)
-    return {
-        turn.pk: turn.asked_by.get_full_name() or turn.asked_by.get_username()
-        for turn in rows.select_related("asked_by")
-        if turn.asked_by
-    }
+def _name(asker: AbstractUser | None) -> str:
+    return (asker.get_full_name() or asker.get_username()) if asker else ""
+
+
+def _readable(actor: Actor, turns: Collection[Turn]) -> dict[str, str]:
+    """Of the indexes that these turns searched, by id the names of those open to the actor."""
+    searched = {index_id for turn in turns for index_id in turn.index_ids}
+    return dict(Index.objects.visible_to(actor).filter(pk__in=searched).values_list("pk", "name"))
 
 
 def _ways(session: Session) -> dict[int, tuple[Sequence[int], int]]:

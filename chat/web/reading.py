@@ -1,24 +1,19 @@
 """One exchange as the page words it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from chat.events.transcript import Exchange, ToolUse
-from chat.events.types import Thinking, Warning_
+from chat.events.transcript import Exchange
 
 from .markdown import render
 from .notes import NOTHING, Note
 from .said import said
-from .sources import Source, also_found, sources_of
-
-SHORTEST = 0.1  # seconds that are named
+from .sources import Source, passages_of, source_of, sources_of
+from .steps import Step, Trace, in_seconds
 
 
 class Reading:
@@ -60,13 +55,22 @@ class Reading:
 
     @property
     def also_found(self) -> list[Source]:
-        return also_found(self.exchange, self.session_id)
+        """What the search brought and the answer does not cite, best first: no sources of it. What
+        its reader may not read is not told."""
+        return [
+            source_of(one, self.exchange, self.session_id)
+            for number, one in passages_of(self.exchange).items()
+            if number not in self.trace.cited and one["index_id"] in self.note.indexes
+        ]
+
+    @cached_property
+    def trace(self) -> Trace:
+        return Trace(self.exchange, self.session_id, self.note.indexes)
 
     @property
-    def steps(self) -> list["Step"]:
-        """The timeline, the thinking under way included."""
-        steps = [Step.of(step) for step in self.exchange.steps]
-        return [step for step in steps if step is not None]
+    def steps(self) -> list[Step]:
+        """The timeline, without what is under way."""
+        return self.trace.steps
 
     @property
     def warnings(self) -> list[str]:
@@ -100,7 +104,7 @@ class Reading:
         if self.exchange.open_thinking:
             return _("Thinking")
         uses = self.exchange.tool_uses
-        return Step.tool(uses[-1]).title if uses else _("Reading the question")
+        return self.trace.doing(uses[-1]) if uses else _("Reading the question")
 
     def _outcome(self) -> str:
         time = in_seconds(self.seconds)
@@ -115,79 +119,3 @@ class Reading:
             count,
         )
         return words % {"count": count, "time": time}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One entry of the timeline."""
-
-    kind: str  # "thinking", or a tool's name
-    title: str
-    text: str = ""
-    seconds: str = ""
-    passages: Iterable[Any] = ()
-    error: str = ""
-
-    @classmethod
-    def of(cls, step: Any) -> "Step | None":
-        match step:
-            case ToolUse():
-                return cls.tool(step)
-            case Thinking(content) if content.strip():
-                return cls("thinking", _("Thought"), content)
-            case Warning_():
-                return None  # said in its own place
-        return None
-
-    @classmethod
-    def tool(cls, use: ToolUse) -> "Step":
-        result = use.result.result if use.result else {}
-        seconds = in_seconds(use.seconds) if use.seconds is not None else ""
-        facts = [_done(use), seconds] if use.result else []
-        return cls(
-            kind=use.call.name,
-            title=" · ".join([_doing(use), *filter(None, facts)]),
-            seconds=seconds,
-            passages=use.passages,
-            error=str(result.get("error", "")),
-        )
-
-
-def in_seconds(seconds: float) -> str:
-    if seconds < SHORTEST:
-        return _("less than %(seconds)s s") % {"seconds": number_format(SHORTEST, 1)}
-    decimals = 1 if seconds < 10 else 0
-    return _("%(seconds)s s") % {"seconds": number_format(seconds, decimals)}
-
-
-def _doing(use: ToolUse) -> str:
-    arguments = use.call.arguments
-    result = use.result.result if use.result else {}
-    match use.call.name:
-        case "retrieve":
-            indexes = len(arguments.get("index_ids") or ())
-            if not indexes:
-                return _("Searching")
-            words = ngettext("Searching %(n)d index", "Searching %(n)d indexes", indexes)
-            return words % {"n": indexes}
-        case "find":
-            name = arguments.get("file_name_contains") or arguments.get("file_name") or ""
-            return _("Looking for files named “%(name)s”") % {"name": name}
-        case "grep":
-            return _("Looking for “%(pattern)s”") % {"pattern": arguments.get("pattern", "")}
-        case "read":
-            return _("Reading %(file)s") % {"file": result.get("file_name") or _("a document")}
-    return use.call.name
-
-
-def _done(use: ToolUse) -> str:
-    result = use.result.result if use.result else {}
-    if result.get("error"):
-        return _("failed")
-    if use.call.name == "retrieve":
-        count = len(use.passages)
-        return ngettext("%(n)d passage", "%(n)d passages", count) % {"n": count}
-    if use.call.name in {"find", "grep"}:
-        count = len(result.get("items", ()))
-        return ngettext("%(n)d hit", "%(n)d hits", count) % {"n": count}
-    return ""

@@ -62,7 +62,7 @@ class Source:
 
 def sources_of(exchange: Exchange, session_id: str) -> dict[int, Source]:
     """Sources by number: those cited once the turn is over, before that all it has found."""
-    passages, beside = _passages(exchange), (session_id, exchange.seq)
+    passages, beside = passages_of(exchange), (session_id, exchange.seq)
     if not exchange.stop:
         return {number: _source([one], *beside) for number, one in passages.items()}
     cited: dict[int, list[Mapping[str, Any]]] = {}
@@ -74,14 +74,9 @@ def sources_of(exchange: Exchange, session_id: str) -> dict[int, Source]:
     }
 
 
-def also_found(exchange: Exchange, session_id: str) -> list[Source]:
-    """What the search brought and the answer does not cite, best first: no sources of it."""
-    cited = {one["number"] for one in exchange.citations}
-    return [
-        _source([one], session_id, exchange.seq)
-        for number, one in _passages(exchange).items()
-        if number not in cited
-    ]
+def source_of(passage: Mapping[str, Any], exchange: Exchange, session_id: str) -> Source:
+    """A passage that was found in the exchange, whether or not it is cited."""
+    return _source([passage], session_id, exchange.seq)
 
 
 def place_url(session_id: str, index_id: str, file_id: str, **span: int) -> str:
@@ -90,7 +85,8 @@ def place_url(session_id: str, index_id: str, file_id: str, **span: int) -> str:
     return f"{path}?{urlencode(span)}#passage"
 
 
-def _passages(exchange: Exchange) -> dict[int, Mapping[str, Any]]:
+def passages_of(exchange: Exchange) -> dict[int, Mapping[str, Any]]:
+    """All that the search brought, by number, best first."""
     return {one["number"]: one for use in exchange.tool_uses for one in use.passages}
 
 

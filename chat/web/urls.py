@@ -31,6 +31,7 @@ urlpatterns = [
     path(f"{SESSION}/turns/", turns.turns, name="turns"),
     path(f"{SESSION}/turns/<int:seq>/", turns.show, name="turn"),
     path(f"{SESSION}/turns/<int:seq>/edit/", turns.edit, name="edit"),
+    path(f"{SESSION}/turns/<int:seq>/steps/<int:at>/", turns.step, name="step"),
     path(f"{SESSION}/branch/", turns.choose, name="branch"),
     path(f"{SESSION}/queue/", turns.queue, name="queue"),
     path(f"{SESSION}/feedback/", turns.rate, name="feedback"),

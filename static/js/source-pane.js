@@ -1,44 +1,5 @@
-// Citations: a card while they are pointed at, the source beside the answer when they are opened.
-const LINK = "a.citation, a.source";
-let shown = null;
-
-function card() { // going back in history puts another in its place
-  return document.getElementById("card");
-}
-
-function passageOf(link) {
-  const turn = link.closest(".turn");
-  return turn && document.getElementById(`${turn.id}-passage-${link.dataset.number}`);
-}
-
-function showCard(link, event) {
-  if (event.type === "focusin" && !link.matches(":focus-visible")) return;
-  const passage = passageOf(link);
-  if (!passage || shown === link) return;
-  shown = link;
-  const box = card();
-  box.replaceChildren(...[...passage.children].map((child) => child.cloneNode(true)));
-  box.showPopover();
-  const place = link.getClientRects()[0];
-  const size = box.getBoundingClientRect();
-  const above = place.top - size.height - 8;
-  box.style.left = `${Math.max(16, Math.min(place.left, innerWidth - size.width - 16))}px`;
-  box.style.top = `${above > 8 ? above : place.bottom + 8}px`;
-}
-
-function hideCard() {
-  if (shown) card().hidePopover();
-  shown = null;
-}
-
-for (const [name, action] of [["pointerover", showCard], ["focusin", showCard], ["pointerout", hideCard], ["focusout", hideCard]]) {
-  document.addEventListener(name, (event) => {
-    const { target, pointerType } = event;
-    const link = target.closest?.(LINK);
-    if (link && pointerType !== "touch") action(link, event);
-  });
-}
-document.addEventListener("scroll", hideCard, { capture: true, passive: true });
+// The source beside the answer, when a citation is opened.
+const LINK = "a.citation, a.source, a.passage__place";
 
 customElements.define("source-pane", class extends HTMLElement {
   connectedCallback() {
@@ -69,7 +30,7 @@ customElements.define("source-pane", class extends HTMLElement {
   }
 
   async open(link, event) {
-    hideCard();
+    document.getElementById("card")?.hide();
     const before = this.firstElementChild;
     await htmx.ajax("GET", link.href, { target: this, swap: "innerHTML", event });
     if (this.firstElementChild === before) return; // it did not come
@@ -89,7 +50,7 @@ customElements.define("source-pane", class extends HTMLElement {
     this.replaceChildren();
     this.from?.removeAttribute("aria-current");
     this.from?.focus();
-    hideCard();
+    document.getElementById("card")?.hide();
     this.from = null;
   }
 });

@@ -218,6 +218,14 @@ def conversation(page: Page, world: World) -> None:
 def answered(page: Page, world: World) -> None:
     page.goto(world.answered)
     page.locator(".trace summary").first.click()
+    expect(page.locator(".passage").first).to_be_visible()
+
+
+@state
+def pointed_at(page: Page, world: World) -> None:
+    page.goto(world.answered)
+    page.locator(".answer a.citation").first.hover()
+    expect(page.locator("#card")).to_be_visible()
 
 
 @state

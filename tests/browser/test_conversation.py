@@ -199,7 +199,12 @@ def test_a_citation_shows_its_passage_and_opens_its_source(page: Page, model: St
     expect(page.locator(DONE)).to_be_visible()
     pill = page.locator(".answer a.citation")
     pill.hover()
-    expect(page.locator("#card .passage__text")).to_be_visible()
+    expect(page.locator("#card .card__text")).to_be_visible()
+    page.locator("#card").hover()
+    page.wait_for_timeout(400)
+    expect(page.locator("#card")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#card")).to_be_hidden()
     pill.click()
 
     expect(page.locator("#pane #passage")).to_be_in_viewport()
@@ -587,7 +592,7 @@ def test_a_trace_opened_at_the_end_stays_where_it_is(page: Page, model: StandIn)
     before = summary.bounding_box()
 
     summary.click()
-    expect(page.locator(".trace__steps")).to_be_visible()
+    expect(page.locator(".passage").first).to_be_visible()
     page.wait_for_timeout(200)
 
     assert summary.bounding_box() == before

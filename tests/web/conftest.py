@@ -23,6 +23,7 @@ The reading room opens at nine. Its lamps are green.
 Bring a pencil, not a pen.
 """
 CITED = "The reading room opens at nine. Its lamps are green."
+LONG = "The reading room opens at nine, and its lamps are green. " * 20  # as chunks are: 1,140
 
 
 @pytest.fixture
@@ -69,20 +70,26 @@ def index(db) -> Index:
 def passage(index: Index) -> dict[str, Any]:
     """The first chunk as a search reports it, numbered 1."""
     file = index.documents.get().directory_file
-    start = TEXT.index(CITED)
+    return as_found(1, index.pk, file.pk, CITED, TEXT.index(CITED))
+
+
+def as_found(
+    number: int, index_id: str, file_id: str, text: str, start: int, heading: str = "Opening hours"
+) -> dict[str, Any]:
+    """A chunk as a search reports it."""
     return {
-        "number": 1,
-        "index_id": index.pk,
-        "heading": "House rules › Opening hours",
-        "content": CITED,
+        "number": number,
+        "index_id": index_id,
+        "heading": f"House rules › {heading}",
+        "content": text,
         "score": 1.0,
         "rerank_score": 1.0,
         "metadata": {"file_name": "rules.md"},
         "static_fields": {
-            "parsed_directory_file_id": file.pk,
+            "parsed_directory_file_id": file_id,
             "chunk_index": 0,
             "chunk_start_char": start,
-            "chunk_end_char": start + len(CITED),
+            "chunk_end_char": start + len(text),
             "chunk_token_count": 12,
             "page_range_start": None,
             "page_range_end": None,
@@ -93,9 +100,13 @@ def passage(index: Index) -> dict[str, Any]:
 
 @pytest.fixture
 def citation(passage) -> dict[str, Any]:
+    return as_cited(passage)
+
+
+def as_cited(passage: dict[str, Any]) -> dict[str, Any]:
     place = passage["static_fields"]
     return {
-        "number": 1,
+        "number": passage["number"],
         "index_id": passage["index_id"],
         "file_id": place["parsed_directory_file_id"],
         "file_name": "rules.md",
@@ -104,6 +115,19 @@ def citation(passage) -> dict[str, Any]:
         "end_char": place["chunk_end_char"],
         "check": "exact",
     }
+
+
+def full_size(question: str, index_id: str = "idx-1", file_id: str = "dfl-1") -> list[AnyEvent]:
+    """A turn as it is in life: ten passages of full size found, three of them cited."""
+    found = [as_found(n, index_id, file_id, LONG, n * len(LONG)) for n in range(1, 11)]
+    said = "\n\n".join(f"{LONG[:280]}[{n}]" for n in (1, 2, 3))
+    return [
+        UserInput(question),
+        ToolCall("a", "retrieve", {"query": question, "index_ids": [index_id]}),
+        ToolResult("a", "retrieve", {"results": found}),
+        Text(said, tuple(as_cited(one) for one in found[:3])),
+        done(),
+    ]
 
 
 @pytest.fixture
@@ -139,7 +163,11 @@ def write_turn(session: Session, *events: AnyEvent) -> Turn:
     seq = newest.seq + 1 if newest else 1
     ended = isinstance(events[-1], Stop)
     turn = Turn.objects.create(
-        session=session, asked_by=session.owner, seq=seq, state="done" if ended else "running"
+        session=session,
+        asked_by=session.owner,
+        seq=seq,
+        state="done" if ended else "running",
+        index_ids=list(session.bound_indexes.values_list("index", flat=True)),
     )
     now = timezone.now()
     Event.objects.bulk_create(

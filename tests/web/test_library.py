@@ -300,6 +300,7 @@ def searchable(transactional_db) -> Index:
     directory = make_directory("Library")
     make_file(directory, "lamps.md", "# Lamps\n\nThe lamps in the reading room are <green>.")
     make_file(directory, "boiler.txt", "The boiler was serviced in March by Ada Novak.")
+    make_file(directory, "loans.txt", "Members may borrow five volumes for four weeks.")
     index = make_index("Library", directory, synced=False)
     sync(index)
     return index

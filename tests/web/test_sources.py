@@ -10,7 +10,7 @@ from chat.models import Document, Index, Role, Session, Turn
 from chat.web.document import WINDOW
 from tests.factories import make_file, make_project, make_user
 from tests.retrieval.samples import pdf
-from tests.web.conftest import CITED, TEXT, done, write_turn
+from tests.web.conftest import CITED, TEXT, as_cited, as_found, done, write_turn
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +61,54 @@ def test_a_sentence_cited_opens_its_passage_for_a_reader_without_the_index(clien
     html = client.get(f"{url.split('?')[0]}?start={start}&end={start + 20}").content.decode()
 
     assert CITED in html
+
+
+def test_a_card_begins_near_the_sentence_cited_and_marks_it(client, session, index, passage):
+    other = "Nothing of note is said in this sentence. "
+    text = f"{other * 20}Its **lamps** are green. {other}"
+    start = len(other * 20)
+    found = as_found(1, index.pk, as_cited(passage)["file_id"], text, 100)
+    cited = as_cited(found) | {"start_char": 100 + start, "end_char": 100 + start + 24}
+    write_turn(
+        session,
+        UserInput("What colour are the lamps?"),
+        ToolCall("a", "retrieve", {"query": "lamps"}),
+        ToolResult("a", "retrieve", {"results": [found]}),
+        Text("Its lamps are green [1].", (cited,)),
+        done(),
+    )
+    href = client.get(reverse("session", args=[session.pk])).context["turns"][0].cited[0].url
+
+    html = client.get(href.partition("#")[0] + "&view=card").content.decode()
+
+    assert '<p class="card__title">House rules</p>' in html
+    assert "<span>rules.md</span><span>Opening hours</span>" in html
+    assert '<mark class="cited">Its <mark>lamps</mark> are green.</mark> Nothing of note' in html
+    before = html.partition('<mark class="cited">')[0].rpartition('<p class="card__text">')[2]
+    assert before.startswith("… ") and len(before) < 140
+
+
+def test_a_card_is_for_who_may_see_the_passage(client, session, beside, index):
+    shown = client.get(reverse("session", args=[session.pk])).context["turns"][0]
+    cards = [
+        one.url.partition("#")[0] + "&view=card" for one in (shown.cited[0], shown.also_found[0])
+    ]
+    mine = [client.get(url) for url in cards]
+    client.force_login(make_user("colleague"))
+    Session.objects.update(sharing=Session.Sharing.READ_ONLY)
+    index.project = make_project("Elsewhere")
+    index.save()
+    cited, found = (client.get(url) for url in cards)
+
+    assert [one.status_code for one in mine] == [200, 200]
+    assert [cited.status_code, found.status_code] == [200, 404]
+    assert "House rules</p>" not in cited.content.decode()  # the document's own title
+    assert "The reading room opens at nine." in cited.content.decode()
+
+
+@pytest.mark.parametrize("query", ["turn=999", "turn=x", "start=5&end=9", ""])
+def test_a_card_of_no_passage_is_not_found(client, url, query):
+    assert client.get(f"{url.split('?')[0]}?{query}&view=card").status_code == 404
 
 
 def test_a_share_that_ended_shows_nothing(client, url):

@@ -9,12 +9,13 @@ from django.views.decorators.http import require_GET
 
 from chat.events.log import log
 from chat.events.transcript import Exchange, fold
-from chat.models import Actor, Document, Index, Session
+from chat.models import Document, Session
+from chat.web.card import Card
 from chat.web.conversation import turn_shown
 from chat.web.document import Extract, number_of, passage_extract, shown
 from chat.web.people import actor_of, signed_in
 from chat.web.reading import Reading
-from chat.web.sources import Source, place_url
+from chat.web.sources import Source, place_url, source_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,45 +32,56 @@ class Tab:
 def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> HttpResponse:
     """The document around characters ``start`` to ``end``, with the viewer's own rights.
 
-    Who may read the session but not the index sees the passages it cites, and no more.
+    Who may read the session but not the index sees the passages it cites, and no more. With
+    ``view=card`` it is the passage alone, whoever looks.
     """
     actor = actor_of(request)
     session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
     span = {name: number_of(request, name) for name in ("start", "end", "turn")}
     turn = session.turns.filter(seq=span["turn"]).first()
     reading = turn and turn_shown(actor, session, turn)
-    document = (
-        Document.objects.visible_to(actor)
-        .readable()
-        .select_related("index")
-        .filter(index=index_id, directory_file=file_id)
-        .first()
+    passages = _passages(reading.exchange, index_id, file_id, span["start"]) if reading else []
+    whole = [one for one in passages if span["end"] <= one["end_char"]]
+    documents = (
+        Document.objects.visible_to(actor).readable().filter(index=index_id, directory_file=file_id)
     )
+    if request.GET.get("view") == "card":
+        if reading is None:
+            raise Http404
+        title = documents.values_list("title", flat=True).first()
+        return _card(request, reading, whole, title or "", span)
+    document = documents.select_related("index").first()
     if document is not None:
-        passages = _passages(reading.exchange, index_id, file_id, span["start"]) if reading else []
-        whole = (one for one in passages if span["end"] <= one["end_char"])
-        context = shown(request, document, next(whole, None))
+        context = shown(request, document, next(iter(whole), None))
     else:
         context = {"extract": _cited(session, index_id, file_id, span["start"])}
     here = place_url(session.pk, index_id, file_id, **span)
-    context |= {"session": session, "tabs": _tabs(request, actor, reading, here) if reading else []}
+    context |= {"session": session, "tabs": _tabs(request, reading, here) if reading else []}
     template = "chat/_source.html" if request.htmx else "chat/source.html"
     return render(request, template, context)
 
 
-def _tabs(request: HttpRequest, actor: Actor, reading: Reading, here: str) -> list[Tab]:
-    """What else the answer cites, and what it was shown besides; ``here`` is the place shown.
+def _card(
+    request: HttpRequest,
+    reading: Reading,
+    passages: list[dict[str, Any]],
+    title: str,
+    span: dict[str, int],
+) -> HttpResponse:
+    """Of the first of the passages that is open to the reader; ``title``: "" if theirs is not."""
+    passage = next(filter(reading.trace.is_open, passages), None)
+    if passage is None:
+        raise Http404
+    source = source_of(passage, reading.exchange, reading.session_id)
+    card = Card.of(passage, source, title or source.file_name, span["start"], span["end"])
+    context = {"card": card, "question": reading.exchange.question}
+    return render(request, "chat/_card.html", context)
 
-    What was only found is listed for those alone who may read its index.
-    """
-    found = reading.also_found
-    may_read = set(
-        Index.objects.visible_to(actor)
-        .filter(pk__in={source.index_id for source in found})
-        .values_list("pk", flat=True)
-    )
+
+def _tabs(request: HttpRequest, reading: Reading, here: str) -> list[Tab]:
+    """What else the answer cites, and what it was shown besides; ``here`` is the place shown."""
     cited = [(one, any(here == mention.url for mention in one.mentions)) for one in reading.cited]
-    also = [(one, one.url == here) for one in found if one.index_id in may_read]
+    also = [(one, one.url == here) for one in reading.also_found]
     chosen = request.GET.get("tab") or ("found" if any(is_here for _, is_here in also) else "")
     return [
         Tab("cited", cited, chosen != "found"),

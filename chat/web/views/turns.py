@@ -1,7 +1,7 @@
 """Asking, asking again, stopping, and what is said of one turn."""
 
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -87,6 +87,20 @@ def show(request: HttpRequest, session_id: str, seq: int) -> HttpResponse:
         return redirect(f"{reverse('session', args=[session.pk])}#turn-{turn.pk}")
     context = {"session": session, "turn": turn_shown(actor_of(request), session, turn)}
     return render(request, "chat/_turn.html", context)
+
+
+@signed_in
+@require_GET
+def step(request: HttpRequest, session_id: str, seq: int, at: int) -> HttpResponse:
+    """What one step of the answer's making brought, as far as the viewer may see it."""
+    actor = actor_of(request)
+    session, turn = _turn(actor, session_id, seq)
+    reading = turn_shown(actor, session, turn)
+    found = next((one for one in reading.steps if one.at == at), None)
+    if found is None:
+        raise Http404
+    template = "chat/_step.html" if request.htmx else "chat/step.html"
+    return render(request, template, {"session": session, "turn": reading, "step": found})
 
 
 @signed_in
