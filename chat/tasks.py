@@ -118,10 +118,13 @@ def _due():
     indexes = Index.objects.live().filter(~Exists(active), directory__deleted_at=None)
     syncs = Sync.objects.filter(index=OuterRef("pk")).order_by("-pk")
     indexes = indexes.annotate(last_sync=Subquery(syncs.values("created_at")[:1]))
-    changed = DirectoryFile.objects.filter(
-        Q(updated_at__gt=OuterRef("last_sync")) | Q(deleted_at__gt=OuterRef("last_sync")),
-        directory=OuterRef("directory"),
+    since = Q(updated_at__gt=OuterRef("last_sync")) | Q(deleted_at__gt=OuterRef("last_sync"))
+    changed = DirectoryFile.objects.filter(since, directory=OuterRef("directory"))
+    moved_away = DirectoryFile.objects.filter(since, documents__index=OuterRef("pk")).exclude(
+        directory=OuterRef("directory")
     )
     daily = Q(sync_frequency=Index.Frequency.DAILY, last_sync__lt=timezone.now() - DAY)
-    on_change = Q(sync_frequency=Index.Frequency.ON_SOURCE_CHANGE) & Exists(changed)
+    on_change = Q(sync_frequency=Index.Frequency.ON_SOURCE_CHANGE) & (
+        Exists(changed) | Exists(moved_away)
+    )
     return indexes.filter(daily | on_change)

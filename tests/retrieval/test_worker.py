@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from chat.actions.directories import update_file
 from chat.actions.indexes import request_sync
 from chat.models import Index, Sync
+from chat.retrieval.sync import run_sync
 from chat.tasks import queue_due_syncs, recover
 from tests.factories import make_directory, make_file, make_index
 from tests.server import ROOT
@@ -120,3 +122,18 @@ def test_daily_and_changed_indexes_are_synced_when_due():
     directory.directory_files.update(updated_at=timezone.now())
     assert queue_due_syncs() == 1  # the one that follows changes
     assert queue_due_syncs() == 0
+
+
+def test_a_file_that_is_moved_away_is_a_change():
+    directory = make_directory()
+    entry = make_file(directory)
+    index = make_index("Papers", directory, sync_frequency=Index.Frequency.ON_SOURCE_CHANGE)
+    run_sync(index.syncs.create().pk)
+
+    before = queue_due_syncs()
+    update_file(entry, directory=make_directory("Elsewhere"))
+    moved = queue_due_syncs()
+    run_sync(index.syncs.active().get().pk)
+
+    assert (before, moved, queue_due_syncs()) == (0, 1, 0)
+    assert not index.documents.exists()
