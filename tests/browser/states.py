@@ -296,7 +296,8 @@ def not_sent(page: Page, world: World) -> None:
 @state
 def gone(page: Page, world: World) -> None:
     """Signed out elsewhere while the page was open."""
-    page.goto(world.shared)
+    with page.expect_response("**/events/*"):
+        page.goto(world.shared)
     page.context.clear_cookies(name="sessionid")
     for hidden in ("true", "false"):
         page.evaluate(
