@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 WORKERS ?= 3# tests mostly wait for processes: a few more than there are cores
+# Dozens of processes start here, and a third of a start is compiling what was compiled before.
+export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
 
 .PHONY: help run dev test browser sheet pictures lint format types bench check

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
 from tests import backends
@@ -13,15 +14,31 @@ from tests.server import Server
 
 pytest_plugins = ["tests.stand_in.fixture"]
 
-# Files of few and long tests. First, so that no process is left alone with them in the end.
-LONG = ("tests/test_on_postgres.py", "tests/streams/test_chaos.py", "tests/browser/")
+# Files of few and long tests, the longest first, so that no process is left alone with them in the
+# end.
+LONG = (
+    "tests/test_on_postgres.py",
+    "tests/streams/test_chaos.py",
+    "tests/browser/",
+    "tests/conformance/",
+    "tests/streams/",
+    "tests/test_web_process.py",
+    "tests/test_quickstart.py",
+)
 
+# How long an example takes says how busy the machine is.
+settings.register_profile("busy", deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("busy")
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]  # there is none, and pretending is dear
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    def place(item: pytest.Item) -> int:
+        found = (place for place, name in enumerate(LONG) if item.nodeid.startswith(name))
+        return next(found, len(LONG))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

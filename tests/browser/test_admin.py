@@ -1,5 +1,7 @@
 """The administrator's pages in Chromium: readable by everyone, on every screen."""
 
+from typing import Literal
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
@@ -39,40 +41,33 @@ def open_page(page: Page, name: str) -> None:
     page.wait_for_url("**/change/**")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing_and_nothing_is_refused(
-    browser: Browser, server, signed_in, asked, name, scheme
-):
-    context = browser.new_context(
-        base_url=server.url, storage_state=signed_in, color_scheme=scheme, reduced_motion="reduce"
-    )
-    page = context.new_page()
+def test_axe_finds_nothing_and_nothing_is_refused(page: Page, asked, name: str):
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
+    page.emulate_media(reduced_motion="reduce")
     open_page(page, name)
 
     refused = [*said]  # by the content policy; axe brings styles of its own
-    found = Axe().run(page).response["violations"]
+    found = {scheme: violations(page, scheme) for scheme in ("light", "dark")}
 
-    faults = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
-    assert [fault for fault in faults if fault[0] not in OF_DJANGO] == []
     assert refused == []
-    context.close()
+    assert found == {"light": [], "dark": []}
 
 
-@pytest.mark.parametrize("width", [320, 390, 1440])
-def test_the_first_page_is_no_wider_than_the_screen(page: Page, asked, width):
-    page.set_viewport_size({"width": width, "height": 800})
+def violations(page: Page, scheme: Literal["light", "dark"]) -> list[tuple[str, list[str]]]:
+    page.emulate_media(color_scheme=scheme)
+    found = Axe().run(page).response["violations"]
+    faults = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+    return [fault for fault in faults if fault[0] not in OF_DJANGO]
 
+
+def test_the_first_page_is_no_wider_than_the_screen_and_a_bar_leads_to_its_day(page: Page, asked):
     page.goto("/admin/")
 
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-def test_a_bar_leads_to_the_questions_of_its_day(page: Page, asked):
-    page.goto("/admin/")
-
+    for width in (320, 390, 1440):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.locator(".plot a").last.click()
 
     expect(page.locator("#result_list tbody tr").first).to_be_visible()

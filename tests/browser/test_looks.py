@@ -1,9 +1,12 @@
 """What holds on every page: axe is silent, nothing is wider than the screen, little is loaded."""
 
+from typing import Literal
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+WIDTHS = [320, 390, 800, 2560, 1440]  # axe looks at the last one
 PAGES = ["/", "/library/", "/search/?q=ollama", "/chat/none/", "session", "source", "index", "menu"]
 PAGES += ["sheet", "document", "passages", "source page", "/account/", "/archive/"]
 
@@ -57,29 +60,28 @@ def open_page(page: Page, name: str, session_url: str) -> None:
         page.goto(name)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing(browser: Browser, server, signed_in, session_url, name, scheme):
-    context = browser.new_context(
-        base_url=server.url, storage_state=signed_in, color_scheme=scheme, reduced_motion="reduce"
-    )
-    page = context.new_page()
+def test_a_page_fits_every_screen_and_axe_finds_nothing(page: Page, session_url: str, name: str):
+    page.emulate_media(reduced_motion="reduce")
     open_page(page, name, session_url)
 
-    found = Axe().run(page).response["violations"]
+    widths = {width: width_at(page, width) for width in WIDTHS}
+    found = {scheme: violations(page, scheme) for scheme in ("light", "dark")}
 
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
-    context.close()
+    assert {width: wide for width, wide in widths.items() if wide > width} == {}
+    assert found == {"light": [], "dark": []}
 
 
-@pytest.mark.parametrize("width", [320, 390, 800, 1440, 2560])
-@pytest.mark.parametrize("name", PAGES)
-def test_no_page_is_wider_than_the_screen(page: Page, session_url, name, width):
-    open_page(page, name, session_url)
-
+def width_at(page: Page, width: int) -> int:
+    """How wide the page is on a screen of this width."""
     page.set_viewport_size({"width": width, "height": 800})
+    return page.evaluate("document.documentElement.scrollWidth")
 
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+def violations(page: Page, scheme: Literal["light", "dark"]) -> list[tuple[str, str]]:
+    page.emulate_media(color_scheme=scheme)
+    found = Axe().run(page).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"]) for one in found]
 
 
 def test_the_first_visit_to_a_chat_loads_less_than_a_hundred_kilobytes(page: Page, session_url):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -77,13 +77,7 @@ schema = schemathesis.openapi.from_dict(document)
 
 
 @schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@settings(max_examples=EXAMPLES, derandomize=True, database=None)
 def test_answers_are_as_documented(case: schemathesis.Case, server: Server, rows: dict[str, Any]):
     name_rows(case, rows)
     headers = {"Authorization": f"Bearer {server.api_key}"}

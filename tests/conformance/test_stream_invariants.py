@@ -69,7 +69,7 @@ def place(api: httpx.Client) -> dict[str, str]:
     return {"INDEX": index, "FILE": found[0]["file_id"]}
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, derandomize=True, database=None)
 @given(prompt=PROMPTS, script=SCRIPTS, resumed=st.integers(0, 30))
 def test_every_stream_is_whole_and_in_order(
     api: httpx.Client,

@@ -54,10 +54,13 @@ def url_of(database: dict[str, Any]) -> str:
     return f"postgres://postgres:@/{database['NAME']}?host={database['OPTIONS']['host']}"
 
 
+FILES = 120  # several transactions: one holds some twenty of them
+
+
 @pytest.fixture
 def index() -> Index:
     directory = make_directory()
-    for number in range(200):
+    for number in range(FILES):
         make_file(directory, f"{number}.md", f"# {number}\n\n" + "Some text, and more. " * 1000)
     return make_index(directory=directory, synced=False)
 
@@ -77,12 +80,12 @@ def test_a_killed_worker_s_sync_is_finished_by_the_next(index, start_worker):
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     done = dict(index.documents.values_list("pk", "synced_at"))
-    assert 0 < len(done) < 200
+    assert 0 < len(done) < FILES
     assert start_worker("--batch").wait(60) == 0
 
     sync.refresh_from_db()
-    assert (sync.state, sync.files_done, sync.attempts) == (Sync.State.SUCCEEDED, 200, 2)
-    assert index.documents.count() == 200
+    assert (sync.state, sync.files_done, sync.attempts) == (Sync.State.SUCCEEDED, FILES, 2)
+    assert index.documents.count() == FILES
     assert done.items() <= dict(index.documents.values_list("pk", "synced_at")).items()
 
 
@@ -101,8 +104,8 @@ def test_a_worker_told_to_stop_hands_its_sync_back(index, start_worker):
     assert (sync.state, sync.files_failed) == (Sync.State.SUCCEEDED, 0)
 
 
-def test_a_sync_whose_task_is_gone_gets_another(index):
-    index.syncs.create()
+def test_a_sync_whose_task_is_gone_gets_another():
+    make_index(synced=False).syncs.create()
 
     assert recover() == 1
     assert recover() == 0
