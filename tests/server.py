@@ -20,7 +20,7 @@ import httpx
 ROOT = Path(__file__).resolve().parent.parent
 ELSEWHERE = {"DATABASE_URL", "EMBEDDING_BASE_URL"}  # what an installation is made with
 NOT_OURS = {"DATABASE_URL", "DATABASE_POOL"}  # set for the tests' own process
-PATIENCE = 60.0  # seconds; for a busy machine, a server is up in three
+PATIENCE = 180.0  # seconds; for a busy machine, a server is up in three
 
 
 class Server:
@@ -50,7 +50,11 @@ class Server:
         self.username, self.password, self.api_key = read_sign_in(data / "first-sign-in.txt")
 
     def __enter__(self) -> "Server":
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()  # or they run on, and a later test is blamed for them
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
