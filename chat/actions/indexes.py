@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chat.errors import Conflict, Settled
-from chat.models import Actor, Directory, Index, Sync
+from chat.models import Actor, Directory, DirectoryFile, Document, Index, Sync
 from chat.retrieval.leases import workable
 from chat.tasks import drop_sync_again, queue_sync_again, sync_index
 
@@ -50,6 +50,21 @@ def request_sync_soon(index: Index) -> None:
     """
     try:
         request_sync(index)
+    except Conflict:
+        queue_sync_again(index.pk)
+
+
+def retry_file(index: Index, entry: DirectoryFile) -> None:
+    """Have one file that could not be read tried again, and none of the others that could not.
+
+    While a sync is under way, the one that follows it tries them all.
+    """
+    try:
+        with transaction.atomic():
+            request_sync(index)
+            # A sync tries what has failed before it began; these count as tried in it.
+            failed = index.documents.filter(state=Document.State.FAILED)
+            failed.exclude(directory_file=entry).update(synced_at=timezone.now())
     except Conflict:
         queue_sync_again(index.pk)
 

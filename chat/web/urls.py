@@ -1,7 +1,18 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from .views import account, library, live, originals, rail, sessions, sources, streams, turns
+from .views import (
+    account,
+    files,
+    library,
+    live,
+    originals,
+    rail,
+    sessions,
+    sources,
+    streams,
+    turns,
+)
 
 SESSION = "chat/<str:session_id>"
 DOCUMENT = "library/<str:index_id>/files/<str:file_id>"
@@ -53,12 +64,14 @@ urlpatterns = [
     ),
     path("library/", library.indexes, name="library"),
     path("library/<str:index_id>/", library.index, name="index"),
-    path("library/<str:index_id>/files/", library.upload, name="upload"),
-    path("library/<str:index_id>/files/<str:file_id>/", library.document, name="document"),
+    path("library/<str:index_id>/files/", files.upload, name="upload"),
+    path(f"{DOCUMENT}/", files.document, name="document"),
     path(f"{DOCUMENT}/original/", originals.original, name="original"),
     path(f"{DOCUMENT}/pages/<int:number>.jpg", originals.page, name="page_picture"),
     path(f"{DOCUMENT}/pages/<int:number>.svg", originals.marks, name="page_marks"),
-    path("library/<str:index_id>/files/<str:file_id>/remove/", library.remove, name="remove"),
+    path(f"{DOCUMENT}/replace/", files.replace, name="replace"),
+    path(f"{DOCUMENT}/retry/", files.retry, name="retry"),
+    path(f"{DOCUMENT}/remove/", files.remove, name="remove"),
     path("library/<str:index_id>/sync/", library.sync, name="sync"),
     path("library/<str:index_id>/sync/cancel/", library.cancel, name="cancel_sync"),
     path("library/<str:index_id>/settings/", library.change, name="change_index"),

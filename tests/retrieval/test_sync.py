@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from chat import conf
-from chat.actions.indexes import cancel_sync
+from chat.actions.indexes import cancel_sync, retry_file
 from chat.models import Chunk, Document, Index, Sync
 from chat.retrieval import leases
 from chat.retrieval.base import Query
@@ -95,6 +95,23 @@ def test_an_unreadable_file_fails_alone_and_says_why(library):
             "error": "The file is damaged, or not the PDF its name says it is.",
         }
     ]
+
+
+def test_a_file_that_is_tried_again_is_read_again_and_others_that_failed_are_not(library):
+    bad, worse = (make_file(library.directory, f"{n}.pdf", b"%PDF-1.4") for n in ("bad", "worse"))
+    sync(library)
+    document_of = library.documents.values_list("pk", flat=True)
+    before = {file: document_of.get(directory_file=file) for file in (bad, worse)}
+
+    retry_file(library, bad)
+    done = library.syncs.active().get()
+    run_sync(done.pk)
+
+    done.refresh_from_db()
+    assert (done.state, done.files_failed) == (Sync.State.SUCCEEDED, 2)
+    tried = library.documents.filter(synced_at__gt=done.started_at)
+    assert list(tried.values_list("name", flat=True)) == ["bad.pdf"]
+    assert document_of.get(directory_file=worse) == before[worse]
 
 
 def test_a_changed_file_that_cannot_be_read_is_no_longer_found(library):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import Group
@@ -286,11 +287,21 @@ def test_who_may_delete_an_index_is_told_what_uses_it(client, editor, index, ses
 
 def test_a_document_shows_the_passages_it_was_split_into(client, index):
     url = reverse("document", args=[index.pk, index.documents.get().directory_file_id])
+    first, second = (
+        f"?start={chunk.start_char}&amp;end={chunk.end_char}#passage"
+        for chunk in index.chunks.order_by("ordinal")
+    )
 
     whole = client.get(url).content.decode()
+    marked = client.get(url + unescape(second).partition("#")[0]).content.decode()
     split = client.get(url, {"view": "passages"}).content.decode()
 
-    assert "Split into 2 passages" in whole
+    assert f'href="{first}"' in whole and "2 passages" in whole
+    assert 'class="cited"' not in whole
+    assert "Passage 2 of 2" in marked and f'href="{first}"' in marked
+    cited = marked.split('id="passage"')[1].split("</p>")[0]
+    assert "Bring a pencil, not a pen." in cited
+    assert f'href="{second}"' in split and "Split into 2 passages" in split
     assert "House rules › Pencils" in split
     assert "Bring a pencil, not a pen.</p>" in split
 
@@ -356,3 +367,143 @@ def test_a_search_that_cannot_be_tried_says_why(searchable, client, settings):
     conf.embedder.cache_clear()
 
     assert "Der Embedding-Endpunkt ist nicht zu erreichen" in html
+
+
+def test_an_index_tells_its_directory_its_project_and_who_may_use_it(client, reader, index):
+    mine, others = Group.objects.create(name="Gardeners"), Group.objects.create(name="Board")
+    open_to_all = client.get(reverse("library")).content.decode()
+    index.groups.set([mine, others])
+    reader.groups.add(mine)
+    page = reverse("index", args=[index.pk])
+
+    read = client.get(page).content.decode()
+    editor = make_user("editor", Role.EDITOR)
+    editor.groups.set([mine, others])
+    client.force_login(editor)
+    edited = client.get(page).content.decode()
+    listed = client.get(reverse("library")).content.decode()
+
+    assert "Project “Default”" in open_to_all
+    assert "Open to everyone in the project" in open_to_all
+    assert "Open to Gardeners and 1 other group" in " ".join(read.split())
+    assert "Board" not in read and "Directory “" not in read
+    assert "Directory “Rules”" in edited and "Open to Board, Gardeners" in " ".join(edited.split())
+    assert "Directory “Rules”" in listed
+
+
+def test_more_indexes_ask_the_database_no_more_often(client, editor, django_assert_num_queries):
+    make_index("One").syncs.create()
+    make_directory("Loose")
+    client.get(reverse("library"))
+    with CaptureQueriesContext(connection) as before:
+        client.get(reverse("library"))
+
+    for number in range(5):
+        index = make_index(f"More {number}")
+        index.groups.set([Group.objects.create(name=f"Group {number}")])
+        index.syncs.create(state=Sync.State.FAILED, error="No.")
+        make_directory(f"Loose {number}")
+
+    with django_assert_num_queries(len(before)):
+        client.get(reverse("library"))
+
+
+def test_an_editor_makes_an_index_of_a_directory_that_is_there(client, editor):
+    directory = make_directory("Letters")
+    make_file(directory, "a.md")
+    listed = client.get(reverse("library")).content.decode()
+
+    client.post(reverse("library"), {"directory": directory.pk})
+
+    made = Index.objects.get()
+    assert (made.name, made.directory) == ("Letters", directory)
+    assert made.syncs.get().is_active
+    loose = listed.split("Directories without an index")[1]
+    assert "Letters" in loose and "1 file<" in loose
+    assert "without an index" not in client.get(reverse("library")).content.decode()
+
+
+def test_directories_of_others_are_neither_listed_nor_taken(client, editor):
+    elsewhere = make_directory("Secret", make_project("Elsewhere"))
+    gone = make_directory("Gone")
+    gone.deleted_at = timezone.now()
+    gone.save()
+
+    listed = client.get(reverse("library")).content.decode()
+
+    assert "Secret" not in listed and "Gone" not in listed
+    for directory in (elsewhere, gone):
+        sent = {"directory": directory.pk, "name": "Mine"}
+        assert client.post(reverse("library"), sent).status_code == 404
+    assert not Index.objects.exists()
+
+
+def test_a_reader_is_shown_no_directories(client, reader):
+    make_directory("Letters")
+
+    assert "Letters" not in client.get(reverse("library")).content.decode()
+
+
+@pytest.fixture
+def failed(index):
+    """A file of the index that could not be read."""
+    file = make_file(index.directory, "torn.pdf", "x")
+    index.documents.create(
+        directory_file=file, name=file.display_name, state="failed", error="It is torn."
+    )
+    return file
+
+
+def test_a_file_that_could_not_be_read_says_why_and_is_tried_again(client, editor, index, failed):
+    page = reverse("index", args=[index.pk])
+    url = reverse("retry", args=[index.pk, failed.pk])
+    offered = client.get(page).content.decode()
+
+    told = client.post(url, follow=True).content.decode()
+
+    assert "It is torn." in offered and f'action="{url}"' in offered
+    assert "“torn.pdf” is being read again." in told
+    assert f'action="{url}"' not in told  # its sync is under way
+    assert index.syncs.get().is_active
+
+
+def test_a_file_is_replaced_by_one_of_another_name_and_keeps_its_own(client, editor, index):
+    file = index.directory.directory_files.get()
+    url = reverse("replace", args=[index.pk, file.pk])
+    offered = client.get(reverse("index", args=[index.pk])).content.decode()
+    asked = client.get(url).content.decode()
+
+    sent = {"file": SimpleUploadedFile("rules-2027.MD", b"# New rules")}
+    told = client.post(url, sent, follow=True).content.decode()
+
+    again = index.directory.directory_files.get()
+    assert f'href="{url}"' in offered
+    assert 'accept=".md"' in asked and 'enctype="multipart/form-data"' in asked
+    assert "“rules.md” was replaced." in told
+    assert (again.pk, again.display_name) == (file.pk, "rules.md")
+    assert again.file.content.read() == b"# New rules"
+    assert index.syncs.get().is_active
+
+
+def test_a_file_is_not_replaced_by_one_of_another_kind_nor_by_none(client, editor, index):
+    file = index.directory.directory_files.get()
+    url = reverse("replace", args=[index.pk, file.pk])
+
+    other = client.post(url, {"file": SimpleUploadedFile("rules.pdf", b"%PDF")}, follow=True)
+    none = client.post(url, follow=True)
+
+    assert "“rules.pdf” is of another kind than “rules.md”" in other.content.decode()
+    assert "Choose the file" in none.content.decode()
+    assert index.directory.directory_files.get().file == file.file
+    assert not index.syncs.exists()
+
+
+@pytest.mark.parametrize("name", ["replace", "retry", "remove"])
+def test_a_viewer_changes_no_file(client, index, name):
+    url = reverse(name, args=[index.pk, index.directory.directory_files.get().pk])
+
+    response = client.post(url, {"file": SimpleUploadedFile("rules.md", b"Mine")})
+
+    assert response.status_code == 404
+    assert index.directory.directory_files.get().file.content.read() != b"Mine"
+    assert not index.syncs.exists()

@@ -1,63 +1,42 @@
-"""Indexes and the files in them."""
+"""Indexes: which there are, how each is, and what its editors may do with it."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import Group
-from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from chat.actions.directories import create_directory, remove_file, update_file, upload_file
-from chat.actions.files import store_file
+from chat.actions.directories import create_directory
 from chat.actions.indexes import cancel_sync, create_index, delete_index, request_sync_soon
-from chat.errors import CarrelError, Settled
-from chat.models import (
-    Actor,
-    Directory,
-    DirectoryFile,
-    Document,
-    Index,
-    Project,
-    Role,
-    Session,
-    Sync,
-)
+from chat.errors import Settled
+from chat.models import Actor, Document, Index, Project, Role, Session
 from chat.retrieval.base import Query
 from chat.retrieval.search import search
-from chat.web.document import shown
 from chat.web.files import table, time_left
+from chat.web.library import editable_index, groups_of, sources, with_facts, without_index
 from chat.web.people import aactor_of, actor_of, signed_in
-from chat.web.said import said
 
-LONGEST_PATH = 500  # characters
-CHUNKS_AT_ONCE = 50
+DIRECTORIES_AT_ONCE = 50
+DIRECTORIES_OFFERED = 200  # to choose from for a new index, the newest
 SESSIONS_NAMED = 5  # of those that use an index which may be deleted
 
 
 @signed_in
 @require_http_methods(["GET", "POST"])
 def indexes(request: HttpRequest) -> HttpResponse:
-    """All the viewer may search; POST makes a new one, with a directory of its own."""
+    """All the viewer may search, and directories that nothing searches yet; POST makes a new index,
+    of a directory that is there or of one of its own."""
     actor = actor_of(request)
     projects = Project.objects.visible_to(actor, Role.EDITOR)
-    if request.method == "POST":
-        project = get_object_or_404(projects, pk=request.POST.get("project"))
-        name = request.POST.get("name", "").strip()[:200]
-        if name:
-            directory = create_directory(actor, project, name)
-            description = request.POST.get("description", "").strip()
-            index = create_index(actor, directory, name, description=description or None)
-            return redirect("index", index.pk)
+    if request.method == "POST" and (made := _make_index(request, actor, projects)):
+        return redirect("index", made.pk)
     ready = Count("documents", filter=Q(documents__state=Document.State.READY))
     rows = list(
         Index.objects.visible_to(actor)
@@ -65,8 +44,14 @@ def indexes(request: HttpRequest) -> HttpResponse:
         .annotate(ready=ready)
         .order_by("name", "pk")
     )
-    _with_latest_sync(rows)
-    context = {"indexes": rows, "projects": list(projects)}
+    directories = sources(actor)
+    loose = Paginator(without_index(directories), DIRECTORIES_AT_ONCE)
+    context = {
+        "indexes": with_facts(actor, rows),
+        "projects": list(projects),
+        "directories": directories[:DIRECTORIES_OFFERED],
+        "page": loose.get_page(request.GET.get("page")),
+    }
     return render(request, "library/indexes.html", context)
 
 
@@ -80,34 +65,8 @@ def index(request: HttpRequest, index_id: str) -> HttpResponse:
 
 @signed_in
 @require_POST
-def upload(request: HttpRequest, index_id: str) -> HttpResponse:
-    """File what was sent and start a sync. A file that cannot be taken is named with the reason.
-
-    A script sends one file at a time with its ``path`` in the folder it came from; it is answered
-    with a status, and the reason alone.
-    """
-    actor, row = _editable(request, index_id)
-    files = request.FILES.getlist("files")
-    if path := _path(request.POST.get("path", "")):
-        return _take_one(actor, row, path, files)
-    taken = 0
-    for file in files:
-        try:
-            _file_or_replace(actor, row.directory, file.name or "upload", file)
-            taken += 1
-        except CarrelError as error:
-            messages.error(request, f"{file.name}: {said(error.message)}")
-    if taken:
-        request_sync_soon(row)
-        words = ngettext("%(n)d file was added.", "%(n)d files were added.", taken)
-        messages.success(request, words % {"n": taken})
-    return redirect("index", row.pk)
-
-
-@signed_in
-@require_POST
 def sync(request: HttpRequest, index_id: str) -> HttpResponse:
-    _actor, row = _editable(request, index_id)
+    _actor, row = editable_index(request, index_id)
     request_sync_soon(row)
     return redirect("index", row.pk)
 
@@ -116,7 +75,7 @@ def sync(request: HttpRequest, index_id: str) -> HttpResponse:
 @require_POST
 def cancel(request: HttpRequest, index_id: str) -> HttpResponse:
     """Stop the sync; what it has read so far stays."""
-    _actor, row = _editable(request, index_id)
+    _actor, row = editable_index(request, index_id)
     with suppress(Settled):  # it ended meanwhile
         cancel_sync(row)
     return redirect("index", row.pk)
@@ -125,7 +84,7 @@ def cancel(request: HttpRequest, index_id: str) -> HttpResponse:
 @signed_in
 @require_POST
 def change(request: HttpRequest, index_id: str) -> HttpResponse:
-    actor, row = _editable(request, index_id)
+    actor, row = editable_index(request, index_id)
     row.name = request.POST.get("name", "").strip()[:200] or row.name
     row.description = request.POST.get("description", "").strip()[:300] or None
     if request.POST.get("sync_frequency") in Index.Frequency.values:
@@ -137,7 +96,7 @@ def change(request: HttpRequest, index_id: str) -> HttpResponse:
         ]
     )
     # Only one's own groups can be chosen: nobody shuts themselves out, or learns of others.
-    mine = _groups_of(actor)
+    mine = groups_of(actor)
     others = row.groups.exclude(pk__in=mine)
     chosen = mine.filter(pk__in=[pk for pk in request.POST.getlist("group") if pk.isdecimal()])
     row.groups.set([*others, *chosen])
@@ -163,38 +122,25 @@ async def try_search(request: HttpRequest, index_id: str) -> HttpResponse:
 
 @signed_in
 @require_POST
-def remove(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
-    _actor, row = _editable(request, index_id)
-    entry = get_object_or_404(DirectoryFile.objects.live(), directory=row.directory, pk=file_id)
-    remove_file(entry)
-    messages.success(request, _("“%(name)s” was removed.") % {"name": entry.display_name})
-    request_sync_soon(row)
-    return redirect("index", row.pk)
-
-
-@signed_in
-@require_POST
 def delete(request: HttpRequest, index_id: str) -> HttpResponse:
-    _actor, row = _editable(request, index_id)
+    _actor, row = editable_index(request, index_id)
     delete_index(row)
     messages.success(request, _("“%(name)s” was deleted.") % {"name": row.name})
     return redirect("library")
 
 
-@signed_in
-@require_GET
-def document(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
-    """A document as it was read, or the passages that it was split into."""
-    found = get_object_or_404(
-        Document.objects.visible_to(actor_of(request)).readable().select_related("index"),
-        index=index_id,
-        directory_file=file_id,
-    )
-    context = shown(request, found)
-    if request.GET.get("view") == "passages":
-        chunks = found.chunks.order_by("ordinal").defer("embedding")
-        context["page"] = Paginator(chunks, CHUNKS_AT_ONCE).get_page(request.GET.get("page"))
-    return render(request, "library/document.html", context)
+def _make_index(request: HttpRequest, actor: Actor, projects: QuerySet[Project]) -> Index | None:
+    """None where it was given neither a name nor a directory to take one from."""
+    name = request.POST.get("name", "").strip()[:200]
+    if chosen := request.POST.get("directory"):
+        directory = get_object_or_404(sources(actor), pk=chosen)
+    elif name:
+        project = get_object_or_404(projects, pk=request.POST.get("project"))
+        directory = create_directory(actor, project, name)
+    else:
+        return None
+    description = request.POST.get("description", "").strip()[:300]
+    return create_index(actor, directory, name or None, description=description or None)
 
 
 def _index_context(request: HttpRequest, index_id: str) -> dict[str, Any]:
@@ -202,7 +148,7 @@ def _index_context(request: HttpRequest, index_id: str) -> dict[str, Any]:
     row = get_object_or_404(
         Index.objects.visible_to(actor).select_related("directory", "project"), pk=index_id
     )
-    _with_latest_sync([row])
+    with_facts(actor, [row])
     can_edit = Index.objects.editable_by(actor).filter(pk=row.pk).exists()
     return {
         "index": row,
@@ -225,56 +171,8 @@ def _editing(actor: Actor, row: Index) -> dict[str, Any]:
     users = row.sessions.live()
     seen = Session.objects.visible_to(actor).filter(indexes=row).recent()
     return {
-        "groups": _groups_of(actor),
+        "groups": groups_of(actor),
         "chosen_groups": set(row.groups.values_list("pk", flat=True)),
         "used_by": users.count(),
         "used_by_mine": seen[:SESSIONS_NAMED],
     }
-
-
-def _groups_of(actor: Actor) -> QuerySet[Group]:
-    everyone = actor.person.is_superuser
-    return (Group.objects.all() if everyone else actor.person.groups.all()).order_by("name")
-
-
-def _with_latest_sync(rows: list[Index]) -> None:
-    """Sets ``latest_sync`` on each, in one query."""
-    newest: dict[str, Sync] = {}
-    for one in Sync.objects.filter(index__in=rows).order_by("-pk"):
-        newest.setdefault(one.index_id, one)
-    for row in rows:
-        row.latest_sync = newest.get(row.pk)
-
-
-def _editable(request: HttpRequest, index_id: str) -> tuple[Actor, Index]:
-    actor = actor_of(request)
-    indexes = Index.objects.editable_by(actor).select_related("directory__project")
-    return actor, get_object_or_404(indexes, pk=index_id)
-
-
-def _path(text: str) -> str:
-    """A file's path below the folder it was taken from: a name with slashes, and nothing more."""
-    parts = [part for part in text.replace("\0", "").split("/") if part not in ("", ".", "..")]
-    return "/".join(parts)[-LONGEST_PATH:]
-
-
-def _take_one(actor: Actor, row: Index, path: str, files: Sequence[UploadedFile]) -> HttpResponse:
-    """201, or the status of what is wrong with the file and the reason in words."""
-    if not files:
-        return HttpResponse(status=400)
-    try:
-        _file_or_replace(actor, row.directory, path, files[0])
-    except CarrelError as error:
-        plain = "text/plain; charset=utf-8"
-        return HttpResponse(said(error.message), status=error.status, content_type=plain)
-    request_sync_soon(row)
-    return HttpResponse(status=201)
-
-
-def _file_or_replace(actor: Actor, directory: Directory, name: str, upload: UploadedFile) -> None:
-    """A file of a name that is already there takes its place, and keeps its id."""
-    entry = directory.directory_files.filter(unique_id=name, deleted_at=None).first()
-    if entry is None:
-        upload_file(actor, directory, name, upload)
-    else:
-        update_file(entry, file=store_file(actor, directory.project, name, upload))
