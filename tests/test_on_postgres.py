@@ -21,6 +21,7 @@ ROOMS = [
     "tests/api/test_files.py",
     "tests/api/test_permissions.py",
     "tests/streams/test_page_rights.py",
+    "tests/web/test_search.py",
     "tests/web/test_sessions.py",
     "tests/web/test_turns.py",
 ]

@@ -17,7 +17,7 @@ from django.db.models import Max, Min
 from django.utils import timezone
 
 from chat import conf
-from chat.models import Event, Session, Turn
+from chat.models import Event, Session, Turn, TurnWords
 from chat.models.prepared import Prepared
 
 from .transcript import Exchange, fold
@@ -129,6 +129,7 @@ def settle(turn: Turn) -> bool:
         finished_at=now, duration_ms=usage["duration_ms"], rounds=usage["turns"]
     )
     Session.objects.filter(pk=turn.session_id).update(last_used_at=now)
+    TurnWords.keep(turn.pk, turn.session_id)
     return True
 
 

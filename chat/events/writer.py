@@ -21,7 +21,7 @@ from django.db import (
 )
 
 from chat.errors import is_full
-from chat.models import Session, Turn
+from chat.models import Session, Turn, TurnWords
 from chat.models.prepared import Prepared
 
 from .leases import process_name
@@ -196,3 +196,4 @@ def _end_turn(session_id: str, stamped: Stamped, stop: Stop, ending: Ending) -> 
         lease_expires_at=None,
     )
     Session.objects.filter(pk=session_id).update(last_used_at=stamped.at)
+    TurnWords.keep(stamped.turn, session_id)

@@ -11,6 +11,7 @@ from .projects import ORGANIZATION_ID, Actor, APIKey, Membership, Project, Role
 from .requests import CreateOnce
 from .sessions import MAX_INDEXES, BoundIndex, QueuedPrompt, Session, Turn
 from .sign_ins import SignIn
+from .turn_words import TurnWords
 from .visits import Visit
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "SignIn",
     "Sync",
     "Turn",
+    "TurnWords",
     "Visit",
     "join_default_project",
 ]

@@ -18,6 +18,7 @@ from chat.web.markdown import plain
 from chat.web.people import actor_of
 from chat.web.rail import rail_groups
 from chat.web.said import said
+from chat.web.search import places
 
 register = template.Library()
 register.filter(plain)
@@ -93,11 +94,12 @@ def scripted(name: str) -> str:
 
 @register.simple_tag(takes_context=True)
 def appearance(context: dict[str, Any]) -> SafeString:
-    """Theme and font a person chose, as attributes; nothing while they follow their system."""
+    """What a person chose of their pages, as attributes; nothing while they follow their system."""
     chosen = preferences(context)
     theme = format_html('data-theme="{}" ', chosen.theme) if chosen.theme else SafeString("")
-    font = format_html('data-font="{}"', chosen.font) if chosen.font else SafeString("")
-    return theme + font
+    font = format_html('data-font="{}" ', chosen.font) if chosen.font else SafeString("")
+    zone = format_html('data-zone="{}"', chosen.time_zone) if chosen.time_zone else SafeString("")
+    return theme + font + zone
 
 
 @register.simple_tag(takes_context=True)
@@ -116,14 +118,17 @@ def page_name(page: int) -> str:
 
 
 @register.filter
-def mark_exact(text: Any, query: str) -> SafeString:
-    """The text with every occurrence of the query marked, upper or lower case."""
-    text = str(text)
-    pieces = re.split(f"({re.escape(query)})", text, flags=re.IGNORECASE) if query else [text]
-    html = [
-        format_html("<mark>{}</mark>", piece) if at % 2 else conditional_escape(piece)
-        for at, piece in enumerate(pieces)
-    ]
+def mark_found(text: Any, words: list[str]) -> SafeString:
+    """The text with the words of a search marked wherever they are."""
+    text, end = str(text), 0
+    html = []
+    for start, stop in places(text, words):
+        html += [
+            conditional_escape(text[end:start]),
+            format_html("<mark>{}</mark>", text[start:stop]),
+        ]
+        end = stop
+    html.append(conditional_escape(text[end:]))
     return mark_safe("".join(html))  # noqa: S308 - every piece was escaped
 
 

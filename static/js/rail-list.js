@@ -1,4 +1,4 @@
-// The rail: which session is open, "/" for search, and what its buttons open.
+// The rail: which session is open, the keys of the search, and what its buttons open.
 customElements.define("rail-list", class extends HTMLElement {
   connectedCallback() {
     this.mark();
@@ -34,6 +34,7 @@ customElements.define("rail-list", class extends HTMLElement {
   }
 
   press(event) {
+    this.walk(event);
     const search = this.querySelector("input[type=search]");
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
     const slash = event.key === "/" && !typing && !event.ctrlKey && !event.metaKey;
@@ -42,6 +43,17 @@ customElements.define("rail-list", class extends HTMLElement {
     if (search.offsetParent === null) this.showPopover();
     search.focus();
     search.select();
+  }
+
+  // From the box to what was found and along it; Enter opens, as it opens any link.
+  walk(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const stops = [this.querySelector("input[type=search]"), ...document.querySelectorAll(".hit a")];
+    const from = stops.indexOf(event.target);
+    const to = from < 0 || !step ? null : stops[from + step];
+    if (!to || event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return;
+    event.preventDefault();
+    to.focus();
   }
 
   openMenu(menu) {

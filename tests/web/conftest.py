@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from chat.events.types import Event as AnyEvent
 from chat.events.types import Stop, Text, ToolCall, ToolResult, UserInput, to_payload
-from chat.models import Document, Event, Index, Session, Turn
+from chat.models import Document, Event, Index, Session, Turn, TurnWords
 from tests.factories import make_file, make_index, make_session, make_user
 
 TEXT = """# House rules
@@ -181,4 +181,6 @@ def write_turn(session: Session, *events: AnyEvent) -> Turn:
         )
         for at, event in enumerate(events)
     )
+    if ended:
+        TurnWords.keep(turn.pk, session.pk)
     return turn

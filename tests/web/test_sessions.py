@@ -305,26 +305,6 @@ def test_older_turns_are_loaded_up_to_some_before_the_one_that_is_wanted(
     assert (f"before={turns[first].seq}" in older) == (first > 0)
 
 
-@pytest.mark.parametrize("query", ["lamps", "GREEN", "colour"])
-def test_search_finds_titles_questions_and_answers(client, session, answered, query):
-    answered("What colour is it?", "Dark green [1].")
-
-    html = client.get(reverse("search"), {"q": query}).content.decode()
-
-    assert reverse("session", args=[session.pk]) in html
-
-
-def test_search_finds_documents_by_name_and_nothing_of_others(client, session, answered):
-    answered()
-    found = client.get(reverse("search"), {"q": "rules"}).content.decode()
-    client.force_login(make_user("stranger", role=None))
-
-    hidden = client.get(reverse("search"), {"q": "rules"}).content.decode()
-
-    assert "/library/" in found.split('class="listing"')[1]
-    assert "Nothing holds" in hidden
-
-
 def test_an_export_holds_questions_answers_and_sources(client, session, answered):
     answered("What colour?", "Green & dim [1].")
 

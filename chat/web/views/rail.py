@@ -3,18 +3,16 @@
 import re
 
 from django.core.paginator import Paginator
-from django.db.models import OuterRef, Q, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from chat.models import Actor, Document, Event, Session
+from chat.models import Session
 from chat.web.document import number_of
-from chat.web.markdown import plain
 from chat.web.people import actor_of, signed_in
 from chat.web.rail import AT_ONCE, MOST, by_age, opened_by, rail_groups, with_signs
+from chat.web.search import documents_with, sessions_with, words_of
 
-HITS = 30
 USABLE_ID = re.compile(r"[\w-]{1,40}", re.ASCII)
 
 
@@ -56,50 +54,18 @@ def archived(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_GET
 def search(request: HttpRequest) -> HttpResponse:
-    """Sessions by title and by words in questions and answers, then documents by name."""
+    """Sessions by the words in titles, questions and answers, then documents by name."""
     actor = actor_of(request)
     query = request.GET.get("q", "").strip()[:200]
     if not query and request.htmx:
         groups, cursor = rail_groups(actor)
         return render(request, "chat/_rail_groups.html", {"groups": groups, "cursor": cursor})
-    context = {"query": query, "sessions": [], "documents": []}
-    if query:
-        context |= {
-            "sessions": _sessions(actor, query),
-            "documents": _documents(actor, query),
-        }
+    words = words_of(query)
+    context = {
+        "query": query,
+        "words": words,
+        "sessions": sessions_with(actor, words) if words else [],
+        "documents": documents_with(actor, query) if words else [],
+    }
     template = "chat/_hits.html" if request.htmx else "chat/search.html"
     return render(request, template, context)
-
-
-def _sessions(actor: Actor, query: str) -> list[Session]:
-    said = Event.objects.filter(
-        session=OuterRef("pk"),
-        type__in=[Event.Type.USER_INPUT, Event.Type.TEXT],
-        payload__content__icontains=query,
-    ).order_by("-seq")
-    sessions = with_signs(Session.objects.owned_by(actor), actor).annotate(
-        hit=Subquery(said.values("payload__content")[:1]),
-        hit_turn=Subquery(said.values("turn")[:1]),
-    )
-    found = sessions.filter(Q(title__icontains=query) | Q(hit__isnull=False)).recent()
-    rows = list(found[:HITS])
-    for session in rows:
-        session.excerpt = _excerpt(plain(session.hit or ""), query)
-    return rows
-
-
-def _excerpt(text: str, query: str, around: int = 60) -> str:
-    """The words about the first occurrence of the query, on one line."""
-    text = " ".join(text.split())
-    at = text.lower().find(query.lower())
-    if at < 0:
-        return ""
-    start, end = max(0, at - around), at + len(query) + around
-    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
-
-
-def _documents(actor: Actor, query: str) -> list[Document]:
-    documents = Document.objects.visible_to(actor).readable().select_related("index")
-    named = documents.filter(Q(name__icontains=query) | Q(title__icontains=query))
-    return list(named.defer("text", "page_starts")[:HITS])

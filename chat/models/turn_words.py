@@ -1,0 +1,53 @@
+"""What was said in each turn, as the search over sessions compares it."""
+
+import re
+import unicodedata
+from typing import ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from .events import Event
+from .sessions import Session, Turn
+
+SAID: tuple[str, ...] = (Event.Type.USER_INPUT, Event.Type.TEXT)
+_ACCENT = re.compile("[\u0300-\u036f]")
+
+
+def comparable(text: str) -> str:
+    """In small letters and without accents: neither is minded, whichever the database."""
+    if text.isascii():
+        return text.lower()
+    return _ACCENT.sub("", unicodedata.normalize("NFD", text.casefold()))
+
+
+class TurnWords(models.Model):
+    """A turn's question and answer, comparable. Derived, once it has ended: events are the truth.
+
+    By themselves, since the rows of events hold far more, and JSON cannot be searched as quickly.
+    """
+
+    turn = models.OneToOneField(Turn, models.CASCADE, primary_key=True, related_name="words")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="words")
+    text = models.TextField()
+
+    class Meta:
+        verbose_name = _("words of a turn")
+        verbose_name_plural = _("words of turns")
+        ordering: ClassVar = ["turn"]
+
+    def __str__(self) -> str:
+        return f"words of turn {self.turn_id}"
+
+    @classmethod
+    def keep(cls, turn_id: int, session_id: str) -> None:
+        """Of a turn that has just ended; in the transaction that ends it."""
+        said = Event.objects.filter(turn=turn_id, type__in=SAID).order_by("seq")
+        payloads = said.values_list("payload", flat=True)
+        text = comparable("\n".join(payload["content"] for payload in payloads))
+        cls.objects.bulk_create(
+            [cls(turn_id=turn_id, session_id=session_id, text=text)],
+            update_conflicts=True,
+            unique_fields=["turn"],
+            update_fields=["text"],
+        )
