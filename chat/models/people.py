@@ -21,6 +21,7 @@ class Preferences(models.Model):
         settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="preferences"
     )
     language = models.CharField(max_length=10, blank=True)  # one of settings.LANGUAGES
+    time_zone = models.CharField(max_length=64, blank=True)  # one that zoneinfo knows
     theme = models.CharField(max_length=5, blank=True, choices=Theme)
     font = models.CharField(max_length=5, blank=True, choices=Font)  # of answers
 

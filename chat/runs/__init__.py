@@ -270,15 +270,10 @@ def _read_job(actor: Actor, turn: Turn, question: str) -> tuple[Job, dict[str, s
     if turn.parent_id:
         earlier = [one for one in log.history(turn.session_id) if one.turn != turn.pk]
     asked = _indexes.rows(actor=actor, ids=turn.index_ids)
-    known = {pk: (name, synced) for pk, name, synced in asked}
-    names = {pk: name for pk, (name, synced) in known.items() if synced}
-    warnings = {
-        index_id: f"The index “{known[index_id][0]}” was skipped: its first sync is not done yet."
-        if index_id in known
-        else f"The index {index_id} was skipped: it was deleted, or you may not use it any more."
-        for index_id in turn.index_ids
-        if index_id not in names
-    }
+    names = {pk: name for pk, name, synced in asked if synced}
+    fresh = {pk: name for pk, name, synced in asked if not synced}
+    skipped = [index_id for index_id in turn.index_ids if index_id not in names]
+    warnings = _warnings(skipped, fresh) if skipped else {}
     job = Job(
         question=question,
         transcript=fold(earlier),
@@ -288,6 +283,20 @@ def _read_job(actor: Actor, turn: Turn, question: str) -> tuple[Job, dict[str, s
         fallback=conf.fallback_model(),
     )
     return job, warnings
+
+
+def _warnings(skipped: Sequence[str], fresh: Mapping[str, str]) -> dict[str, str]:
+    """Why each of these indexes cannot be searched; ``fresh`` are those without a sync, by name."""
+    # Those that are gone are named too: they could be searched when they were asked for.
+    gone = dict(Index.objects.filter(pk__in=skipped).values_list("pk", "name"))
+    return {
+        index_id: f"The index “{fresh[index_id]}” was skipped: its first sync is not done yet. "
+        "Ask again when the library shows it as ready."
+        if index_id in fresh
+        else f"The index “{gone.get(index_id, index_id)}” was skipped: it was deleted, or you may "
+        "not use it any more. Ask in a new session without it, or ask a manager of its project."
+        for index_id in skipped
+    }
 
 
 async def _entitle(job: Job, turn: Turn) -> None:

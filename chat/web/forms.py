@@ -1,7 +1,9 @@
 """What a person may say about themselves."""
 
 from datetime import timedelta
+from functools import cache
 from typing import Any, ClassVar
+from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
@@ -13,6 +15,11 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.models import Actor, APIKey, Preferences, Project
 
+PLACES = (  # what the names of time zones begin with; others are older names of the same
+    *("Africa/", "America/", "Antarctica/", "Arctic/", "Asia/"),
+    *("Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/"),
+)
+
 
 class Profile(forms.ModelForm):
     class Meta:
@@ -21,12 +28,20 @@ class Profile(forms.ModelForm):
         labels: ClassVar = {"email": _("E-mail")}
 
 
+@cache
+def _zones() -> list[tuple[str, Any]]:
+    places = sorted(zone for zone in available_timezones() if zone.startswith(PLACES))
+    named = [(zone, zone.replace("_", " ")) for zone in ["UTC", *places]]
+    return [("", _("As the browser says")), *named]
+
+
 class Appearance(forms.ModelForm):
     language = forms.ChoiceField(
         label=_("Language"),
         required=False,
         choices=[("", _("As the browser says")), *settings.LANGUAGES],
     )
+    time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=_zones)
     theme = forms.ChoiceField(
         label=_("Colours"),
         required=False,
@@ -47,7 +62,7 @@ class Appearance(forms.ModelForm):
 
     class Meta:
         model = Preferences
-        fields: ClassVar = ["language", "theme", "font"]
+        fields: ClassVar = ["language", "time_zone", "theme", "font"]
 
 
 class Password(PasswordChangeForm):

@@ -60,7 +60,8 @@ def follow(request: HttpRequest, preferences: Preferences) -> None:
     if preferences.language in dict(settings.LANGUAGES):
         translation.activate(preferences.language)
         request.LANGUAGE_CODE = preferences.language
-    timezone.activate(zone_named(unquote(request.COOKIES.get(ZONE_COOKIE, ""))[:64]))
+    zone = preferences.time_zone or unquote(request.COOKIES.get(ZONE_COOKIE, ""))
+    timezone.activate(zone_named(zone[:64]))
 
 
 @lru_cache(maxsize=256)

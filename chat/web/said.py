@@ -41,7 +41,11 @@ SENTENCES = [
     gettext_noop("Ask again to retry."),
     gettext_noop("The answer could not be saved: the server's database is away."),
     gettext_noop("The index “%(name)s” was skipped: its first sync is not done yet."),
-    gettext_noop("The index %(name)s was skipped: it was deleted, or you may not use it any more."),
+    gettext_noop("Ask again when the library shows it as ready."),
+    gettext_noop(
+        "The index “%(name)s” was skipped: it was deleted, or you may not use it any more."
+    ),
+    gettext_noop("Ask in a new session without it, or ask a manager of its project."),
     gettext_noop("This answer is by %(model)s instead."),
     # Tools; told to the model first of all
     gettext_noop("There is no tool %(name)s."),

@@ -43,6 +43,8 @@ customElements.define("source-pane", class extends HTMLElement {
   toPassage() {
     const body = this.querySelector(".pane__body");
     const passage = this.querySelector("#passage");
+    // Into what was opened, which also says its name; whoever leafs through it stays where they are.
+    if (!this.contains(document.activeElement)) this.querySelector(".pane__title")?.focus();
     if (passage) body.scrollTop = passage.getBoundingClientRect().top - body.getBoundingClientRect().top - body.clientHeight / 4;
   }
 

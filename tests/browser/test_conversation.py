@@ -208,6 +208,7 @@ def test_a_citation_shows_its_passage_and_opens_its_source(page: Page, model: St
     pill.click()
 
     expect(page.locator("#pane #passage")).to_be_in_viewport()
+    expect(page.locator("#pane h2").first).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator("#pane")).to_be_hidden()
     expect(pill).to_be_focused()
@@ -315,12 +316,39 @@ def test_keys_reach_the_search_and_the_sessions_found_open(page: Page, model: St
     address = page.url
     page.goto("/")
 
+    page.keyboard.press("Control+k")
+    expect(page.locator("#search")).to_be_focused()
+    page.keyboard.type("word marzipan")
+    hit = page.locator("#sessions .hit a")
+    expect(hit.locator("mark", has_text="marzipan").first).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(hit.first).to_be_focused()
+    page.keyboard.press("ArrowUp")
     page.locator("h1").click()
     page.keyboard.press("/")
-    page.keyboard.type("marzipan")
-    page.locator("#sessions .hit__text", has_text="marzipan").first.click()
+    expect(page.locator("#search")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
 
     expect(page).to_have_url(re.compile(f"^{address}"))
+
+
+def test_the_focus_stays_where_something_was_pressed(page: Page, model: StandIn):
+    model.say(text="Set two variables [1].")
+    ask(page)
+    expect(page.locator(DONE)).to_be_visible()
+
+    bad = page.get_by_role("button", name="A bad answer")
+    bad.press("Enter")
+    expect(bad).to_have_attribute("aria-pressed", "true")
+    expect(bad).to_be_focused()
+    page.get_by_label("What was good or bad about it").fill("They are blue.")
+    page.keyboard.press("Enter")
+    expect(page.locator(".feedback summary")).to_be_focused()
+    page.get_by_role("link", name="Change the question").press("Enter")
+    expect(page.locator(".question textarea")).to_be_focused()
+    page.get_by_role("link", name="Cancel").press("Enter")
+    expect(page.get_by_role("link", name="Change the question")).to_be_focused()
 
 
 def test_nothing_is_asked_of_another_host(

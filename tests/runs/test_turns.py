@@ -6,12 +6,13 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from chat import conf
+from chat.actions.indexes import delete_index
 from chat.actions.sessions import delete_session
 from chat.actions.turns import cancel_turn, start_turn
 from chat.errors import Conflict, Invalid, NotFound, Settled
 from chat.events.log import log
 from chat.events.types import Stamped, Stop, Text, ToolCall, ToolResult, Warning_
-from chat.models import Actor, Document, Event, Index, Session, Turn
+from chat.models import Actor, Document, Event, Index, Session, Turn, TurnWords
 from chat.runs import ALL_WANTED, NO_INDEX, STOPPED
 from chat.runs.claims import BUSY, LOCKED
 from tests.factories import make_actor, make_index, make_session
@@ -328,9 +329,36 @@ async def test_an_index_that_cannot_be_searched_is_skipped_with_a_warning(model,
     events = await to_stop(session, turn.seq - 1)
 
     assert types(events)[:3] == ["user_input", "warning", "tool_call"]
-    assert "“Fresh” was skipped" in events[1].event.content
+    assert events[1].event.content == (
+        "The index “Fresh” was skipped: its first sync is not done yet. Ask again when the library "
+        "shows it as ready."
+    )
     assert last(events, Stop).skipped_index_ids == (fresh.pk,)
     assert not last(events, Stop).is_error
+
+
+async def test_an_index_that_is_gone_is_named_and_what_to_do_is_said(model, index):
+    gone = await sync_to_async(make_index)("Old rules")
+    session = await sync_to_async(make_session)(indexes=(index, gone))
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+    await sync_to_async(delete_index)(gone)
+
+    turn = await start_turn(actor, session.pk, "What colour are the lamps?")
+    warning = last(await to_stop(session, turn.seq - 1), Warning_)
+
+    assert warning.content == (
+        "The index “Old rules” was skipped: it was deleted, or you may not use it any more. Ask in "
+        "a new session without it, or ask a manager of its project."
+    )
+
+
+async def test_the_words_of_an_ended_turn_are_kept_for_the_search(session, ask, model):
+    model.say(text="**Dark** Grün [1].")
+
+    await ask("What colour are the LAMPS?")
+
+    words = await TurnWords.objects.aget(session=session)
+    assert words.text == "what colour are the lamps?\n**dark** grun [1]."
 
 
 @pytest.mark.parametrize("every", [True, False])

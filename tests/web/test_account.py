@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chat.events.types import Text, UserInput
-from chat.models import APIKey, Session, SignIn
+from chat.models import APIKey, Event, Session, SignIn
 from chat.web import sign_ins
 from tests.factories import make_key, make_project, make_session, make_user
 from tests.web.conftest import done, write_turn
@@ -42,6 +42,23 @@ def test_theme_and_letters_are_on_the_very_next_page(client):
 
     assert 'data-theme="dark"' in html
     assert 'data-font="serif"' in html
+
+
+def test_a_chosen_time_zone_counts_whatever_the_browser_says(client, session, reader):
+    noon = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    write_turn(session, UserInput("When?"), Text("Now.", ()), done())
+    Event.objects.update(created_at=noon)
+    client.cookies["timezone"] = "Europe%2FBerlin"
+    as_browser = page(client, "session", session.pk)
+
+    refused = client.post(reverse("change_appearance"), {"time_zone": "Moon/Crater"})
+    client.post(reverse("change_appearance"), {"time_zone": "Pacific/Kiritimati"})
+
+    html = page(client, "session", session.pk)
+    assert refused.status_code == 422
+    assert "1 p.m." in as_browser
+    assert "March 11, 2026, 2 a.m." in html
+    assert 'data-zone="Pacific/Kiritimati"' in html
 
 
 def test_a_name_is_changed_and_a_wrong_address_is_refused_beside_its_field(client, reader):

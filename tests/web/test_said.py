@@ -27,8 +27,10 @@ ROOMS = Path(__file__).resolve().parents[2] / "chat"
             "prüfen und ob der Endpunkt läuft.",
         ),
         (
-            "The index “Rules” was skipped: its first sync is not done yet.",
-            "Der Index „Rules“ wurde ausgelassen: Sein erster Abgleich ist noch nicht fertig.",
+            "The index “Rules” was skipped: its first sync is not done yet. Ask again when the "
+            "library shows it as ready.",
+            "Der Index „Rules“ wurde ausgelassen: Sein erster Abgleich ist noch nicht fertig. "
+            "Fragen Sie noch einmal, wenn die Bibliothek ihn als bereit zeigt.",
         ),
     ],
 )

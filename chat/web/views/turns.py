@@ -81,11 +81,12 @@ async def stop(request: HttpRequest, session_id: str) -> HttpResponse:
 @signed_in
 @require_GET
 def show(request: HttpRequest, session_id: str, seq: int) -> HttpResponse:
-    """One turn alone."""
+    """One turn alone, as it stands again where its question was not changed after all."""
     session, turn = _turn(actor_of(request), session_id, seq)
     if not request.htmx:
         return redirect(f"{reverse('session', args=[session.pk])}#turn-{turn.pk}")
-    context = {"session": session, "turn": turn_shown(actor_of(request), session, turn)}
+    reading = turn_shown(actor_of(request), session, turn)
+    context = {"session": session, "turn": reading, "is_unchanged": True}
     return render(request, "chat/_turn.html", context)
 
 
@@ -165,8 +166,13 @@ def rate(request: HttpRequest, session_id: str) -> HttpResponse:
         give_feedback(actor, turn, Feedback.Rating(rating), comment)
     if not request.htmx:
         return redirect(f"{reverse('session', args=[session.pk])}#turn-{turn.pk}")
-    asks = rating != "none" and "comment" not in request.POST
-    context = {"session": session, "turn": turn_shown(actor, session, turn), "asks": asks}
+    is_told_why = "comment" in request.POST
+    context = {
+        "session": session,
+        "turn": turn_shown(actor, session, turn),
+        "asks": rating != "none" and not is_told_why,
+        "is_told_why": is_told_why,
+    }
     return render(request, "chat/_feedback_again.html", context)
 
 
