@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from heapq import nlargest
 from itertools import takewhile
-from operator import add
+from operator import add, or_
 from typing import Any
 
-from django.db.models import Case, IntegerField, Max, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, IntegerField, OuterRef, Q, Subquery, Value, When
 
 from chat.models import Actor, Document, Event, Session, TurnWords
 from chat.models.turn_words import SAID, comparable
@@ -93,22 +93,21 @@ def places(text: str, words: Iterable[str]) -> list[tuple[int, int]]:
 
 def _ranked(sessions: Any, words: Sequence[str]) -> Iterable[tuple[bool, bool, Any, str]]:
     """How well each session with all of the words fits, and its id: the greater the better."""
-    each = {f"word{at}": Max(_is_in(word)) for at, word in enumerate(words)}
     said = TurnWords.objects.filter(session__in=sessions.order_by().values("pk"))
-    grouped = said.order_by().values("session").annotate(most=Max(_count(words)), **each)
-    in_turns = {
-        session: (most, found)
-        for session, most, *found in grouped.filter(most__gt=0).values_list(
-            "session", "most", *each
-        )
-    }
-    nowhere = (0, [0] * len(words))
+    some = reduce(or_, (Q(text__contains=word) for word in words))
+    turns = said.filter(some).order_by().values_list("session", *map(_is_in, words))
+    found: dict[str, list[int]] = {}  # by session, for each word whether it was said
+    in_one: set[str] = set()  # sessions with all of the words in one turn
+    for session, *flags in turns:
+        found[session] = list(map(max, found.get(session, flags), flags))
+        if all(flags):
+            in_one.add(session)
+    nowhere = [0] * len(words)
     for pk, title, used_at in sessions.order_by().values_list("pk", "title", "last_used_at"):
         title = comparable(title)
         in_title = [word in title for word in words]
-        most, found = in_turns.get(pk, nowhere)
-        if all(map(max, in_title, found)):
-            yield all(in_title), most == len(words), used_at, pk
+        if all(map(max, in_title, found.get(pk, nowhere))):
+            yield all(in_title), pk in in_one, used_at, pk
 
 
 def _is_in(word: str) -> Case:
