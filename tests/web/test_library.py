@@ -172,7 +172,7 @@ def test_a_sync_says_how_far_it_has_come(client, index):
     assert "3 of 4 files" in html
     assert "12 pages" in html
     assert "1,400 passages" in html
-    assert "about 20 s left" in html
+    assert re.search(r"about 2\d s left", html)  # 20, but for a machine that has much to do
 
 
 def test_a_removed_file_leaves_the_list(client, editor, index):

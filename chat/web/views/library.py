@@ -15,13 +15,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from chat.actions.directories import create_directory
 from chat.actions.indexes import cancel_sync, create_index, delete_index, request_sync_soon
-from chat.errors import Settled
+from chat.errors import CarrelError, Settled
 from chat.models import Actor, Document, Index, Project, Role, Session
 from chat.retrieval.base import Query
 from chat.retrieval.search import search
 from chat.web.files import table, time_left
 from chat.web.library import editable_index, groups_of, sources, with_facts, without_index
 from chat.web.people import aactor_of, actor_of, signed_in
+from chat.web.said import said
 
 DIRECTORIES_AT_ONCE = 50
 DIRECTORIES_OFFERED = 200  # to choose from for a new index, the newest
