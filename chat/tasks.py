@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.sessions.models import Session as BrowserSession
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
@@ -18,8 +19,10 @@ from chat.retrieval.purge import is_purge_due, purge_some
 from chat.retrieval.sync import run_sync
 
 DAY = timedelta(days=1)
+MONTH = timedelta(days=30)
 AGAIN_AFTER = timedelta(seconds=2)
 PURGED_AT_ONCE = 5.0  # seconds; then whatever else is in the queue has its turn
+PRUNED_AT_ONCE = 2_000  # rows of a table, so that nothing else waits long to be saved
 
 
 @task()
@@ -128,3 +131,23 @@ def _due():
         Exists(changed) | Exists(moved_away)
     )
     return indexes.filter(daily | on_change)
+
+
+def prune() -> None:
+    """Let go of rows that say nothing any more, some at a time: each round goes on."""
+    now = timezone.now()
+    _drop(DBTaskResult.objects.successful().filter(finished_at__lt=now - DAY))
+    _drop(DBTaskResult.objects.failed().filter(finished_at__lt=now - MONTH))
+    # An index shows its last sync, and the last that came to an end by itself.
+    later = Sync.objects.filter(
+        index=OuterRef("index"),
+        pk__gt=OuterRef("pk"),
+        state__in=[Sync.State.SUCCEEDED, Sync.State.FAILED],
+    )
+    _drop(Sync.objects.filter(Exists(later), finished_at__lt=now - MONTH))
+    _drop(BrowserSession.objects.filter(expire_date__lt=now))
+
+
+def _drop(rows: QuerySet) -> None:
+    some = list(rows.order_by().values_list("pk", flat=True)[:PRUNED_AT_ONCE])
+    rows.model.objects.filter(pk__in=some).delete()

@@ -9,13 +9,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session as BrowserSession
+from django.core.management import call_command
 from django.utils import timezone
+from django_tasks import TaskResultStatus
+from django_tasks_db.models import DBTaskResult
 
 from chat.actions.directories import update_file
 from chat.actions.indexes import request_sync
 from chat.models import Index, Sync
 from chat.retrieval.sync import run_sync
-from chat.tasks import queue_due_syncs, recover
+from chat.tasks import queue_due_syncs, recover, sync_again
 from tests.factories import make_directory, make_file, make_index
 from tests.server import ROOT
 
@@ -140,3 +144,34 @@ def test_a_file_that_is_moved_away_is_a_change():
 
     assert (before, moved, queue_due_syncs()) == (0, 1, 0)
     assert not index.documents.exists()
+
+
+def test_rows_that_say_nothing_any_more_are_let_go():
+    index, now = make_index(), timezone.now()
+    ages = {"long ago": timedelta(days=40), "days ago": timedelta(days=2), "now": timedelta()}
+    for ago in ages.values():
+        for state in (Sync.State.SUCCEEDED, Sync.State.CANCELLED):
+            index.syncs.create(state=state, finished_at=now - ago)
+    idle = make_index("Idle")
+    only = idle.syncs.create(state=Sync.State.SUCCEEDED, finished_at=now - ages["long ago"])
+    for status in (TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED):
+        for name, ago in ages.items():
+            result = sync_again.enqueue(f"{status} {name}")
+            DBTaskResult.objects.filter(pk=result.id).update(status=status, finished_at=now - ago)
+    for key, ago in ages.items():
+        BrowserSession.objects.create(
+            session_key=key, session_data="", expire_date=now - ago + timedelta(hours=1)
+        )
+
+    call_command("worker", "--batch")
+
+    kept = DBTaskResult.objects.filter(task_path=sync_again.module_path)
+    assert {call["args"][0] for call in kept.values_list("args_kwargs", flat=True)} == {
+        "SUCCESSFUL now",
+        "FAILED days ago",
+        "FAILED now",
+    }
+    gone = index.syncs.filter(finished_at__lt=now - timedelta(days=30))
+    assert (index.syncs.count(), gone.count()) == (4, 0)
+    assert idle.syncs.get() == only
+    assert [one.pk for one in BrowserSession.objects.all()] == ["now"]

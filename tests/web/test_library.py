@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -507,3 +508,18 @@ def test_a_viewer_changes_no_file(client, index, name):
     assert response.status_code == 404
     assert index.directory.directory_files.get().file.content.read() != b"Mine"
     assert not index.syncs.exists()
+
+
+def test_of_all_the_syncs_there_were_only_the_latest_is_read(client, index):
+    last = [index.syncs.create(state=Sync.State.SUCCEEDED) for _ in range(9)][-1]
+    read: list[Sync] = []
+
+    def note(sender: type[Sync], instance: Sync, **_: object) -> None:
+        read.append(instance)
+
+    post_init.connect(note, Sync)
+    shown = client.get(reverse("index", args=[index.pk])).context["sync"]
+    post_init.disconnect(note, Sync)
+
+    assert shown == last
+    assert set(read) == {last}

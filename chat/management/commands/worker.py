@@ -14,7 +14,7 @@ from django_tasks_db.management.commands import db_worker
 from chat.events.leases import process_name, settle_lapsed
 from chat.events.retention import drop_deltas, purge_sessions
 from chat.retrieval.leases import stopping
-from chat.tasks import queue_due_syncs, queue_purge, recover
+from chat.tasks import prune, queue_due_syncs, queue_purge, recover
 
 logger = logging.getLogger(__name__)
 
@@ -97,5 +97,6 @@ def _look_after_work() -> None:
         settle_lapsed()
         drop_deltas()
         purge_sessions()
+        prune()
     except Exception:
         logger.exception("looking after the work failed")
