@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
@@ -25,7 +25,11 @@ from django.middleware.gzip import GZipMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
+
+from chat.api.errors import no_such_route
+from chat.web.views.broken import not_text
 
 
 class OnLoop:
@@ -96,6 +100,39 @@ class Csrf(ForPages, CsrfViewMiddleware):
         if getattr(view, "csrf_exempt", False) or request.method in ("GET", "HEAD"):
             return look(request, view, *arguments)
         return await sync_to_async(look)(request, view, *arguments)
+
+
+class TextOnly(OnLoop, MiddlewareMixin):
+    """Refuses a NUL, which no text has and PostgreSQL takes in none, before any query meets it.
+
+    In an address it leads nowhere. What an operation of the API is sent, its own parser reads.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]):
+        super().__init__(get_response)
+        if self.async_mode:
+            self.process_view = self.look_at_view
+
+    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        return self.look(request)
+
+    async def look_at_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        """As ``process_view``, in a thread only when there is a form to read."""
+        if request.method == "POST" and not is_operation(request):
+            return await sync_to_async(self.look)(request)
+        return self.look(request)
+
+    def look(self, request: HttpRequest) -> HttpResponse | None:
+        if "\0" in request.path_info:
+            if request.path_info.startswith("/api/"):
+                return no_such_route(request)
+            raise Http404
+        if is_operation(request):
+            return None
+        form = (text for name, texts in request.POST.lists() for text in (name, *texts))
+        if "%00" in request.META["QUERY_STRING"] or any("\0" in text for text in form):
+            return not_text(request)
+        return None
 
 
 class Authentication(ForPages, AuthenticationMiddleware): ...

@@ -106,6 +106,7 @@ MIDDLEWARE = [
     "chatsite.middleware.Locale",
     "chatsite.middleware.Common",
     "chatsite.middleware.Csrf",
+    "chatsite.middleware.TextOnly",
     "chatsite.middleware.Authentication",
     "chat.web.reader.reader",
     "chatsite.middleware.Messages",

@@ -224,9 +224,7 @@ def read_file(request: Request, wanted: Read):
 
 def searchable(request: Request, index_id: str) -> Index:
     """Raises ``NotFound``, and ``Conflict`` before the first sync has ended."""
-    row = None
-    if "\0" not in index_id:
-        row = _visible.first(actor=request.auth, project=request.project.pk, pk=index_id)
+    row = _visible.first(actor=request.auth, project=request.project.pk, pk=index_id)
     if row is None:
         raise no_such(Index.objects.all())
     index = made(Index, row)

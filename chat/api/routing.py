@@ -113,13 +113,10 @@ def own_project(actor: Actor, scope: Scope) -> Project | None:
 
 def find(rows: QuerySet[Row], pk: object) -> Row:
     """The row, or ``NotFound``: worded alike for an id that is unknown, foreign or nonsense."""
-    missing = no_such(rows)
-    if "\0" in str(pk):
-        raise missing
     try:
         return rows.get(pk=pk)
     except (rows.model.DoesNotExist, ValidationError, ValueError) as exc:
-        raise missing from exc
+        raise no_such(rows) from exc
 
 
 def find_all(rows: QuerySet[Row], pks: Collection[str]) -> QuerySet[Row]:

@@ -112,9 +112,7 @@ _bound = Prepared(
 def lock(actor: Actor, session_id: str) -> Session:
     """The session, held against other claims to the end of the transaction, if the actor may ask
     there; else NotFound."""
-    row = None
-    if "\0" not in session_id:  # which PostgreSQL takes in no text
-        row = _askable.first(actor=actor, session=session_id)
+    row = _askable.first(actor=actor, session=session_id)
     if row is None:
         raise NotFound("No such session.")
     return made(Session, row)

@@ -523,3 +523,35 @@ def test_of_all_the_syncs_there_were_only_the_latest_is_read(client, index):
 
     assert shown == last
     assert set(read) == {last}
+
+
+def test_a_project_that_is_none_and_a_name_that_is_none_are_said(client, editor):
+    project = editor.projects.get().pk
+
+    nowhere = client.post(reverse("library"), {"project": "garbage", "name": "Garden"})
+    nameless = client.post(reverse("library"), {"project": project, "name": "  "})
+
+    assert nowhere.status_code == 404
+    assert "An index needs a name." in nameless.content.decode()
+    assert not Index.objects.exists()
+
+
+def test_a_character_that_is_in_no_text_is_refused_before_it_meets_the_database(
+    client, editor, index, session
+):
+    place = reverse("index", args=[index.pk])
+    form = {"name": "Gard\0en"}
+
+    asked = [client.get(reverse("search"), {"q": "\0"}), client.get(place, {"q": "a\0"})]
+    sent = client.post(reverse("change_index", args=[index.pk]), form)
+    piece = client.post(
+        reverse("turns", args=[session.pk]), {"prompt": "a\0"}, headers={"hx-request": "true"}
+    )
+    paths = [client.get(f"/chat/a%00{rest}") for rest in ("/", "/details/")]
+
+    assert [one.status_code for one in [*asked, sent, piece]] == [400] * 4
+    assert "characters that are not text" in asked[0].content.decode()
+    assert '<hx-partial hx-target="#toast"' in piece.content.decode()
+    assert [one.status_code for one in paths] == [404, 404]
+    index.refresh_from_db()
+    assert index.name == "Rules"

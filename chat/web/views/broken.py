@@ -1,9 +1,11 @@
-"""What a page says when something broke."""
+"""What a page says when something broke, or was sent broken."""
 
 import sys
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 
 from chat.errors import NO_ROOM, NoRoom, is_full
 from chat.web.said import said
@@ -17,3 +19,8 @@ def broken(request: HttpRequest) -> HttpResponse:
     # The request alone: what else a page is told, of its reader, may be what broke.
     context = {"request": request, "error": said(NO_ROOM)}
     return HttpResponse(render_to_string(template, context), status=status)
+
+
+def not_text(request: HttpRequest) -> HttpResponse:
+    words = _("What was sent holds characters that are not text. Remove them and send it again.")
+    return render(request, "400.html", {"error": words}, status=400)

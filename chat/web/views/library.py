@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -136,9 +136,13 @@ def _make_index(request: HttpRequest, actor: Actor, projects: QuerySet[Project])
     if chosen := request.POST.get("directory"):
         directory = get_object_or_404(sources(actor), pk=chosen)
     elif name:
-        project = get_object_or_404(projects, pk=request.POST.get("project"))
+        named = request.POST.get("project")
+        project = next((one for one in projects if str(one.pk) == named), None)
+        if project is None:
+            raise Http404
         directory = create_directory(actor, project, name)
     else:
+        messages.error(request, _("An index needs a name."))
         return None
     description = request.POST.get("description", "").strip()[:300]
     return create_index(actor, directory, name or None, description=description or None)
