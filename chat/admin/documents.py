@@ -4,6 +4,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from chat.models import Chunk, Document
 
@@ -12,7 +14,7 @@ from .base import FirstRows, ReadOnly
 
 class ChunkInline(FirstRows):
     model = Chunk
-    verbose_name_plural = "chunks (the first 50)"
+    verbose_name_plural = gettext_lazy("chunks (the first 50)")
     fields: ClassVar = ["ordinal", "heading", "page_start", "token_count", "text"]
     readonly_fields: ClassVar = fields
 
@@ -46,10 +48,12 @@ class ChunkAdmin(ReadOnly):
         rows = super().get_queryset(request)
         return rows.defer("document__text", "document__page_starts")
 
-    @admin.display(description="text")
+    @admin.display(description=gettext_lazy("text"))
     def beginning(self, chunk: Chunk) -> str:
         return Truncator(chunk.text).chars(100)
 
-    @admin.display(description="vector")
+    @admin.display(description=gettext_lazy("vector"))
     def vector(self, chunk: Chunk) -> str:
-        return f"{len(chunk.embedding) // 4} numbers" if chunk.embedding else "none"
+        if not chunk.embedding:
+            return _("no vector")
+        return _("%(n)s numbers") % {"n": len(chunk.embedding) // 4}

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext_lazy as _
 
 from chat.actions.directories import delete_directory, remove_file
 from chat.actions.files import delete_file
@@ -34,19 +35,19 @@ class FileAdmin(DeletesByAction):
         "deleted_at",
     ]
     readonly_fields: ClassVar = kept
-    fieldsets: ClassVar = [(None, {"fields": given}), ("Kept", {"fields": kept})]
+    fieldsets: ClassVar = [(None, {"fields": given}), (_("Kept"), {"fields": kept})]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    @admin.display(description="size", ordering="size")
+    @admin.display(description=_("size"), ordering="size")
     def bytes(self, file: File) -> str:
         return filesizeformat(file.size)
 
 
 class DirectoryFileInline(FirstRows):
     model = DirectoryFile
-    verbose_name_plural = "files (the first 50)"
+    verbose_name_plural = _("files (the first 50)")
     fields: ClassVar = ["display_name", "unique_id", "metadata", "updated_at"]
     readonly_fields: ClassVar = fields
 
@@ -71,7 +72,7 @@ class DirectoryAdmin(DeletesByAction):
         counted = Count("directory_files", filter=live)
         return super().get_queryset(request).annotate(file_count=counted)
 
-    @admin.display(description="files", ordering="file_count")
+    @admin.display(description=_("files"), ordering="file_count")
     def file_count(self, directory: Directory) -> int:
         return directory.file_count
 

@@ -4,6 +4,8 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from chat.models import APIKey, CreateOnce
 
@@ -15,7 +17,8 @@ class APIKeyForm(forms.ModelForm):
         values = super().clean() or {}
         user, project = values.get("user"), values.get("project")
         if user and project and not project.memberships.filter(user=user).exists():
-            self.add_error("user", f"{user} is not a member of {project}: the key would be no use.")
+            words = _("%(user)s is not a member of %(project)s: the key would be no use.")
+            self.add_error("user", words % {"user": user, "project": project})
         return values
 
 
@@ -58,18 +61,20 @@ class APIKeyAdmin(admin.ModelAdmin):
             return
         key, secret = APIKey.issue(obj.name, obj.user, obj.project, expires_at=obj.expires_at)
         obj.pk, obj.prefix = key.pk, key.prefix
-        messages.warning(request, f"Copy the key now, it cannot be shown again: {secret}")
+        words = _("Copy the key now, it cannot be shown again: %(key)s")
+        messages.warning(request, words % {"key": secret})
 
     @admin.display(boolean=True)
     def opens(self, key: APIKey) -> bool:
         return key.is_live
 
-    @admin.action(description="Revoke selected keys", permissions=["change"])
+    @admin.action(description=gettext_lazy("Revoke selected keys"), permissions=["change"])
     def revoke(self, request: HttpRequest, keys: QuerySet[APIKey]) -> None:
         revoked = keys.filter(revoked_at=None)
         for key in revoked:
             key.revoke()
-        messages.success(request, f"Revoked: {len(revoked)}. They open nothing from now on.")
+        words = _("Revoked: %(n)s. They open nothing from now on.")
+        messages.success(request, words % {"n": len(revoked)})
 
 
 @admin.register(CreateOnce)

@@ -177,7 +177,7 @@ class Failures:
         number = f" (HTTP {status})" if status else ""
         return ModelRefused(
             f"{self.noun} answered with an error{number}{f': “{said}”' if said else ''}. "
-            f"Try again. {self._operator('look into the endpoint’s log')}"
+            "Try again. " + self._operator("look into the endpoint's log")
         )
 
     @property
