@@ -14,13 +14,15 @@ T = TypeVar("T")
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="database")
 
 
-def in_thread(work: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+def in_thread(
+    work: Callable[P, T], threads: ThreadPoolExecutor = _threads
+) -> Callable[P, Awaitable[T]]:
     """The same function, to be awaited. It takes and gives values, not querysets."""
 
     @wraps(work)
     async def waiting(*args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(_threads, partial(_tidy, work, *args, **kwargs))
+        return await loop.run_in_executor(threads, partial(_tidy, work, *args, **kwargs))
 
     return waiting
 

@@ -53,10 +53,6 @@ class StaticEmbedder:
         """``encode`` for single words, kept at hand for the next time."""
         return self._words.look_up(words, self.encode)
 
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """How many word pieces each text has: a fair estimate of any model's tokens."""
-        return [len(ids) // _ID for ids in _model()[0].ids(texts)]
-
     def _encode(self, texts: Sequence[str]) -> Vectors:
         pieces, rows = _model()
         packed = pieces.ids(texts)

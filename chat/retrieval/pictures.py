@@ -2,11 +2,19 @@
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 DOTS_PER_INCH = 110  # small print is readable, a page takes about 100 KB
 LONGEST_SIDE = 2_000  # pixels
 QUALITY = 80
+_HEADER_WITHIN = 1024  # bytes, as PDFium has it
+
+
+def is_pdf(content: IO[bytes]) -> bool:
+    """By its beginning, whatever its name; it is read from there afterwards."""
+    beginning = content.read(_HEADER_WITHIN)
+    content.seek(0)
+    return b"%PDF-" in beginning
 
 
 def draw(data: bytes) -> Iterator[bytes]:

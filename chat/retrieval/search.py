@@ -6,7 +6,6 @@ to it what the second look sees, weighed, and is from 0 to 1 as well; with ``RER
 is what that endpoint says.
 """
 
-import asyncio
 import json
 import logging
 import math
@@ -17,11 +16,12 @@ from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
-from django.db import close_old_connections, connection
+from django.db import connection
 
 from chat import conf
 from chat.errors import ModelError
 from chat.models import Chunk
+from chat.models.threads import in_thread
 from chat.providers.base import Vectors
 from chat.providers.embedded import StaticEmbedder
 from chat.providers.rerank import RerankEndpoint
@@ -75,16 +75,7 @@ _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="search")
 
 async def _in_thread(work: Callable[[], T]) -> T:
     """Do blocking work in a search thread: numpy and SQLite let the event loop run meanwhile."""
-
-    def tidy() -> T:
-        try:
-            return work()
-        finally:
-            # Opening SQLite's file takes 2 ms, and an idle connection to it holds nothing up.
-            if connection.vendor != "sqlite" or connection.errors_occurred:
-                close_old_connections()
-
-    return await asyncio.get_running_loop().run_in_executor(_threads, tidy)
+    return await in_thread(work, _threads)()
 
 
 def find_passages(query: Query, vector: Vectors | None) -> list[Passage]:

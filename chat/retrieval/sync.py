@@ -28,6 +28,7 @@ from .embedding import AT_ONCE, PatientEmbedder
 from .items import items_of
 from .leases import MAX_ATTEMPTS, Cancelled, HandedBack, Lease, Lost
 from .parsing import Parser
+from .pictures import is_pdf
 from .readers import VERSION, Reading
 from .storing import Draft, ahead, store
 
@@ -294,7 +295,8 @@ class _Making:
 
         try:
             with file.file.content.open("rb") as content:
-                self._parser.pictures(content, file.file.size, file.display_name, save)
+                if is_pdf(content):  # nothing else has pages to draw
+                    self._parser.pictures(content, file.file.size, file.display_name, save)
         except UnreadableFile as error:
             self._lease.check()
             logger.warning("pages not drawn file=%s reason=%s", file.pk, error.message)

@@ -1,5 +1,6 @@
 """An index is made equal to its directory: no more work than needed, and none of it lost."""
 
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -48,6 +49,14 @@ def test_a_second_sync_leaves_alone_what_has_not_changed(library):
 
     assert chunk_ids(library) == before
     assert (done.state, done.files_done, done.chunks) == (Sync.State.SUCCEEDED, 3, len(before))
+
+
+def test_what_has_no_pages_is_not_opened_again_to_draw_them(library, monkeypatch):
+    library.store_screenshots = True
+    library.save()
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")  # no process can be started
+
+    assert sync(library).state == Sync.State.SUCCEEDED
 
 
 def test_new_changed_and_removed_files_are_taken_over(library):
