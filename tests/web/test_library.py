@@ -319,7 +319,7 @@ def searchable(transactional_db) -> Index:
 
 
 def scores_in(html: str) -> list[tuple[str, str]]:
-    return re.findall(r"<dt>(\w+)</dt>\s*<dd>([\d.–]+)</dd>", html)
+    return re.findall(r"<dt>(\w+)</dt>\s*<dd>\s*([\d.–]+)\s*</dd>", html)
 
 
 @pytest.mark.django_db(transaction=True)
