@@ -68,7 +68,8 @@ def test_a_card_begins_near_the_sentence_cited_and_marks_it(client, session, ind
     text = f"{other * 20}Its **lamps** are green. {other}"
     start = len(other * 20)
     found = as_found(1, index.pk, as_cited(passage)["file_id"], text, 100)
-    cited = as_cited(found) | {"start_char": 100 + start, "end_char": 100 + start + 24}
+    place = {"start_char": 100 + start, "end_char": 100 + start + 24, "page": 2}
+    cited = as_cited(found) | place
     write_turn(
         session,
         UserInput("What colour are the lamps?"),
@@ -82,7 +83,7 @@ def test_a_card_begins_near_the_sentence_cited_and_marks_it(client, session, ind
     html = client.get(href.partition("#")[0] + "&view=card").content.decode()
 
     assert '<p class="card__title">House rules</p>' in html
-    assert "<span>rules.md</span><span>Opening hours</span>" in html
+    assert "<span>rules.md</span><span>p. 2</span>" in html
     assert '<mark class="cited">Its <mark>lamps</mark> are green.</mark> Nothing of note' in html
     before = html.partition('<mark class="cited">')[0].rpartition('<p class="card__text">')[2]
     assert before.startswith("… ") and len(before) < 140

@@ -72,7 +72,14 @@ def _card(
     passage = next(filter(reading.trace.is_open, passages), None)
     if passage is None:
         raise Http404
-    source = source_of(passage, reading.exchange, reading.session_id)
+    number, begins = passage["number"], span["start"]
+    mentions = (
+        one
+        for one in reading.exchange.citations
+        if (one["number"], one["start_char"]) == (number, begins)
+    )
+    place = {**passage, **next(mentions, {})}  # a passage may go over a page's end
+    source = source_of(place, reading.exchange, reading.session_id)
     card = Card.of(passage, source, title or source.file_name, span["start"], span["end"])
     context = {"card": card, "question": reading.exchange.question}
     return render(request, "chat/_card.html", context)
