@@ -49,9 +49,9 @@ def open_page(page: Page, name: str, session_url: str) -> None:
         expect(page.locator("tbody tr").first).to_be_visible()
     elif name in ("document", "passages"):
         open_page(page, "index", session_url)
-        page.get_by_role("link", name="connecting-a-model.md").click()
+        page.get_by_role("link", name="connecting-a-model.md", exact=True).click()
         if name == "passages":
-            page.get_by_role("link", name="Split into").click()
+            page.get_by_role("link", name="All in a list").click()
         expect(page.locator(".chunks" if name == "passages" else ".document")).to_be_visible()
     elif name == "source page":
         page.goto(session_url)

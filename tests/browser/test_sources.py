@@ -160,14 +160,14 @@ def test_axe_finds_nothing_in_the_pane_and_the_menu(answered: Page, scheme):
 )
 def test_every_kind_of_document_is_shown_as_it_reads(page: Page, library, name, selector, words):
     page.goto(library)
-    page.get_by_role("link", name=name).click()
+    page.get_by_role("link", name=name, exact=True).click()
 
     expect(page.locator(selector).first).to_contain_text(words)
 
 
 def test_a_formula_takes_the_room_that_it_needs(page: Page, library):
     page.goto(library)
-    page.get_by_role("link", name="roses.md").click()
+    page.get_by_role("link", name="roses.md", exact=True).click()
 
     box = page.locator(".formula math msup").bounding_box()
 
