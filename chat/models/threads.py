@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
+from asgiref.sync import sync_to_async
 from django.db import close_old_connections, connection
 
 P = ParamSpec("P")
@@ -25,6 +26,17 @@ def in_thread(
         return await loop.run_in_executor(threads, partial(_tidy, work, *args, **kwargs))
 
     return waiting
+
+
+def page_in_thread(work: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+    """As ``in_thread``, for what makes HTML: in the language and time zone of who awaits it."""
+    waiting = sync_to_async(partial(_tidy, work), thread_sensitive=False, executor=_threads)
+    return cast(Callable[P, Awaitable[T]], waiting)
+
+
+# For a request that stays open. What its middleware asked the database was asked in a thread of
+# its own, which gives its connection back only when the response has ended; and there are few.
+give_back_connection = sync_to_async(close_old_connections)
 
 
 def _tidy(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,8 +1,11 @@
 """Two web processes over one PostgreSQL and one Redis: what one runs, the other shows and stops."""
 
-from .reading import Stream, events, prompt, text_of
+from contextlib import ExitStack
+
+from .reading import Stream, events, prompt, signed_in, text_of
 
 TOKENS = 60
+POOL = 20  # connections to PostgreSQL that a process may keep open, unless told otherwise
 
 
 def test_an_answer_given_by_one_is_followed_word_by_word_on_the_other(pair, session, stand_in):
@@ -51,6 +54,18 @@ def test_an_answer_that_one_runs_is_stopped_from_the_other(pair, session, stand_
     assert rest[-1][2] == told[-1]
     assert told[-1]["type"] == "stop" and not told[-1]["is_error"]
     assert told[-2]["type"] == "text" and told[-2]["content"].startswith("t000000 t000001")
+
+
+def test_open_pages_keep_no_connection(pair, session):
+    with signed_in(pair[0]) as browser, ExitStack() as stack:
+        open_pages = []  # a line that nobody holds is closed
+        for path in (f"/chat/{session}/events/", "/live/") * (POOL // 2 + 3):
+            page = stack.enter_context(browser.stream("GET", path, headers={"HX-Request": "true"}))
+            assert page.status_code == 200
+            open_pages.append(page.iter_lines())
+            next(open_pages[-1])
+
+        assert browser.get("/library/").status_code == 200
 
 
 def test_one_that_is_killed_leaves_an_end_that_the_other_shows(pair, session, stand_in):

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_GET
 from django_eventstream.views import events
 
-from chat.models.threads import in_thread
+from chat.models.threads import give_back_connection, in_thread
 from chat.web.live import watch_syncs
 from chat.web.people import is_still_signed_in, signed_in
 
@@ -29,6 +29,7 @@ async def live(request: HttpRequest) -> HttpResponseBase:
 async def while_signed_in(
     request: HttpRequest, frames: AsyncIterator[bytes]
 ) -> AsyncIterator[bytes]:
+    await give_back_connection()
     async for frame in frames:
         if not await _is_still_signed_in(request):
             return

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import cast
 
-from asgiref.sync import sync_to_async
 from django.http import (
     Http404,
     HttpRequest,
@@ -22,6 +21,7 @@ from chat.events import sse
 from chat.events.log import log
 from chat.events.types import Stamped, Stop, Text, ToolResult, UserInput
 from chat.models import Actor, Session
+from chat.models.threads import give_back_connection, in_thread, page_in_thread
 from chat.runs import start_next
 from chat.web.conversation import turns_shown, waiting
 from chat.web.fragments import Fragments, partial
@@ -61,7 +61,7 @@ async def events(request: HttpRequest, session_id: str) -> HttpResponseBase:
     A page whose session or sign-in has ended is told to stop: a 404 it would try again.
     """
     actor = await aactor_of(request)
-    if await sync_to_async(_visible)(actor, session_id) is None:
+    if await in_thread(_visible)(actor, session_id) is None:
         if not request.htmx:
             raise Http404
         frames = await farewell(request, session_id)
@@ -75,6 +75,7 @@ async def follow(
     request: HttpRequest, actor: Actor, session_id: str, place: Place
 ) -> AsyncIterator[bytes]:
     """Frames for ever, until the session is no longer the actor's to see."""
+    await give_back_connection()
     yield sse.PING  # the line is open: the browser need not wait for the first word to know
     while True:
         follower = log.join(session_id, actor.person.pk)
@@ -126,7 +127,7 @@ class View:
     def frame(self, html: str) -> bytes:
         return sse.frame(html, id=str(self.place))
 
-    @sync_to_async
+    @page_in_thread
     def open(self) -> str | None:
         """What the page lacks, beside events that will follow; None if it may see nothing."""
         session = self._session()
@@ -162,7 +163,7 @@ class View:
             html += await self._signs(Stop in kinds)
         return html + beside
 
-    @sync_to_async
+    @page_in_thread
     def _look(self, batch: Collection[Stamped]) -> str | None:
         """The queue if it has changed; None if the page's turns are not what is to be read now."""
         self.looked_at = monotonic()
@@ -196,7 +197,7 @@ class View:
         html = render_to_string("chat/_older.html", context, self.request)
         return partial("#turns", "innerMorph", html), Place(context["seq"], context["tip"])
 
-    @sync_to_async
+    @page_in_thread
     def _signs(self, ended: bool) -> str:
         """The session's title as it is now; ``ended``: the reader has seen a turn to its end."""
         session = _visible(self.actor, self.session_id)
