@@ -173,8 +173,7 @@ class Toolbox:
 
     async def _document(self, index_id: str, file_id: str) -> Document:
         self._require(index_id)
-        documents = Document.objects.readable().filter(index=index_id, directory_file=file_id)
-        document = await documents.afirst()
+        document = await _readable(index_id, file_id)
         if document is None:
             raise NotFound(f"There is no file {file_id} in that index; use find to list files.")
         return document
@@ -251,6 +250,11 @@ def _named(document: Document) -> dict[str, str]:
         "file_id": document.directory_file_id,
         "file_name": document.name,
     }
+
+
+@in_thread
+def _readable(index_id: str, file_id: str) -> Document | None:
+    return Document.objects.readable().filter(index=index_id, directory_file=file_id).first()
 
 
 def _read_page_starts(document_ids: Iterable[int]) -> dict[int, list[int]]:

@@ -195,6 +195,8 @@ async def _run(claimed: Claimed, turn_log: TurnLog) -> None:
         tally.rounds,
         seconds,
     )
+    if outcome.state == Turn.State.DONE and not turn.parent_id:
+        await _entitle(turn, claimed.read.result()[0])
 
 
 async def _answer(claimed: Claimed, turn_log: TurnLog, tally: Tally, outcome: Outcome) -> None:
@@ -209,7 +211,6 @@ async def _answer(claimed: Claimed, turn_log: TurnLog, tally: Tally, outcome: Ou
             if warnings and (turn.require_all_indexes or not job.index_names):
                 raise Invalid(ALL_WANTED if job.index_names else NO_INDEX)
             await answer(job, turn_log, tally)
-            await _entitle(job, turn)
     except asyncio.CancelledError as exc:
         if SHUTDOWN in exc.args:
             outcome.state, outcome.error = Turn.State.INTERRUPTED, INTERRUPTED
@@ -299,14 +300,20 @@ def _warnings(skipped: Sequence[str], fresh: Mapping[str, str]) -> dict[str, str
     }
 
 
-async def _entitle(job: Job, turn: Turn) -> None:
-    """Give the session the model's own title, in its first turn and unless someone named it."""
-    if job.transcript.exchanges:
-        return
-    plain = titles.first_line(job.question)
-    title = await titles.from_model(job.model, job.question)
-    if title:
-        await Session.objects.filter(pk=turn.session_id, title=plain).aupdate(title=title)
+async def _entitle(turn: Turn, job: Job) -> None:
+    """Give the session the model's own title, after its first turn and unless someone named it."""
+    try:
+        title = await titles.from_model(job.model, job.question)
+        if title and await _rename(turn.session_id, titles.first_line(job.question), title):
+            _tell(turn.session_id)
+            await log.announce(turn.session_id)
+    except Exception:  # its first line will do
+        logger.exception("session not entitled turn=%s", turn.pk)
+
+
+@in_thread
+def _rename(session_id: str, before: str, title: str) -> bool:
+    return Session.objects.filter(pk=session_id, title=before).update(title=title) == 1
 
 
 async def _keep_leases() -> None:

@@ -1,11 +1,13 @@
 """A turn in this process, from prompt to stop, with the stand-in as the model."""
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connection
 
-from chat import conf
+from chat import conf, runs
 from chat.actions.indexes import delete_index
 from chat.actions.sessions import delete_session
 from chat.actions.turns import cancel_turn, start_turn
@@ -397,11 +399,39 @@ async def test_a_session_takes_its_title_from_its_first_prompt_and_keeps_it(sess
     assert session.title == "When does it open?"
 
 
-async def test_a_long_first_prompt_gets_the_model_s_title(session, ask, model):
-    await ask("I would like to know in detail when the reading room opens in the morning. " * 3)
+async def test_a_long_first_prompt_gets_the_model_s_title_once_it_is_answered(session, ask, model):
+    prompt = "I would like to know in detail when the reading room opens in the morning."
+    model.say({"text": "At nine [1]."}, {"text": "Opening hours", "delay": 0.5})
+
+    await ask(prompt)
 
     await session.arefresh_from_db()
+    assert session.title == prompt
+    async with aclosing(log.follow(session.pk, 1_000)) as changes:
+        assert await anext(changes) == []  # told to open pages
+    await session.arefresh_from_db()
+    assert session.title == "Opening hours"
 
+
+def lose_connection() -> None:
+    """As a restart of PostgreSQL does."""
+    connection.ensure_connection()
+    connection.connection.close()
+
+
+async def test_a_run_needs_no_connection_that_it_did_not_open(session, ask, model, index):
+    file_id = (await index.documents.afirst()).directory_file_id
+    place = {"index_id": index.pk, "file_id": file_id}
+    model.say({"calls": [{"name": "read", "arguments": place}]}, {"text": "At nine [1]."})
+    await sync_to_async(lose_connection)()
+
+    events = await ask("I would like to know in detail when the room opens in the morning. " * 3)
+    await asyncio.gather(*runs._tasks.values())
+
+    await sync_to_async(lambda: connection.close())()
+    assert last(events, ToolResult).result["content"] == TEXT
+    assert not last(events, Stop).is_error
+    await session.arefresh_from_db()
     assert session.title == "About I would like to know"
 
 

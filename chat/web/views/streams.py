@@ -102,7 +102,7 @@ async def follow(
         place = view.place
 
 
-@sync_to_async
+@page_in_thread
 def farewell(request: HttpRequest, session_id: str) -> bytes:
     """The last frames of a page that may see no more: why that is and what to do, then the end."""
     context = {"session_id": session_id, "is_signed_in": is_still_signed_in(request)}
@@ -120,6 +120,7 @@ class View:
         self.place = place
         self.begin = 0  # follow from here: just before the turn that the page shows last
         self.queue = ""  # as the page shows it
+        self.title = ""  # ... and this
         self.cost = 0.0  # seconds that rendering the last batch took
         self.looked_at = monotonic()
         self.fragments: Fragments
@@ -142,6 +143,7 @@ class View:
         self.fragments = Fragments(session, self.place.seen, self.request, self.place.tip)
         self._note(session, [last.pk] if last else [])
         note_visit(self.actor, session)
+        self.title = session.title
         return html + self._queue(session)
 
     async def take(self, batch: list[Stamped]) -> str | None:
@@ -165,13 +167,15 @@ class View:
 
     @page_in_thread
     def _look(self, batch: Collection[Stamped]) -> str | None:
-        """The queue if it has changed; None if the page's turns are not what is to be read now."""
+        """Title and queue if they have changed; None if the page's turns are not what is to be read
+        now."""
         self.looked_at = monotonic()
         session = self._session()
         if session is None or _has_left(session, self.fragments.tip):
             return None
         self._note(session, {stamped.turn for stamped in batch})
-        return self._queue(session)
+        title = "" if session.title == self.title else self._title(session)
+        return title + self._queue(session)
 
     def _session(self) -> Session | None:
         """None once the reader is signed out, or may not see it any more."""
@@ -205,6 +209,10 @@ class View:
             return ""
         if ended:
             note_visit(self.actor, session)
+        return self._title(session)
+
+    def _title(self, session: Session) -> str:
+        self.title = session.title
         return render_to_string("chat/_signs.html", {"session": session}, self.request)
 
 
