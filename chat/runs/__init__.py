@@ -15,7 +15,7 @@ from django.db import DatabaseError, models
 from chat import conf
 from chat.agent import titles
 from chat.agent.run import Job, Tally, answer
-from chat.errors import NO_ROOM, CarrelError, Invalid, is_full
+from chat.errors import NO_ROOM, CarrelError, Invalid, Unavailable, is_full
 from chat.events import news
 from chat.events.bell import bell
 from chat.events.leases import INTERRUPTED, give_up, process_name
@@ -46,6 +46,7 @@ BROKEN = (
     "log tells the person who runs it why."
 )
 UNSAVED = "The answer could not be saved: the server's database is away. Ask again to retry."
+RESTARTING = "The server is being restarted. Try again in a moment."
 NO_INDEX = "None of the indexes can be searched. Choose others, or sync them first."
 ALL_WANTED = "Not all of the indexes can be searched, and this message asked for all of them."
 
@@ -53,6 +54,7 @@ _tasks: dict[int, asyncio.Task[None]] = {}  # by turn
 _loop: asyncio.AbstractEventLoop | None = None
 _keeper: asyncio.Task[None] | None = None
 _telling: set[asyncio.Future[None]] = set()
+_is_ending = False  # what would begin now would only be broken off
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,9 @@ class Claimed:
 
 
 async def start(actor: Actor, session_id: str, prompt: Prompt) -> Turn:
-    """Claim a turn and begin to answer it. Raises as ``claims.claim``."""
+    """Claim a turn and begin to answer it. Raises as ``claims.claim``, and Unavailable."""
+    if _is_ending:
+        raise Unavailable(RESTARTING)
 
     async def begin() -> Turn:
         claimed = await _claim(actor, session_id, prompt)
@@ -79,6 +83,8 @@ async def start(actor: Actor, session_id: str, prompt: Prompt) -> Turn:
 
 async def start_next(session_id: str) -> None:
     """Begin the session's oldest queued prompt, if nothing runs in it."""
+    if _is_ending:  # another process begins it, or this one when it is back
+        return
     if claimed := await _claim_queued(session_id):
         _launch(claimed)
 
@@ -141,6 +147,8 @@ bell.on("stop", _stop_here)
 
 async def drain(seconds: float = GRACE) -> None:
     """For a process about to end: give its turns so long, then break them off as interrupted."""
+    global _is_ending
+    _is_ending = True
     if _tasks:
         await asyncio.wait(set(_tasks.values()), timeout=seconds)
     for task in list(_tasks.values()):

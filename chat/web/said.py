@@ -46,6 +46,7 @@ SENTENCES = [
     gettext_noop("The answer was interrupted: the server stopped while writing it."),
     gettext_noop("Ask again to retry."),
     gettext_noop("The answer could not be saved: the server's database is away."),
+    gettext_noop("The server is being restarted."),
     gettext_noop("The index “%(name)s” was skipped: its first sync is not done yet."),
     gettext_noop("Ask again when the library shows it as ready."),
     gettext_noop(

@@ -10,12 +10,12 @@ from django.db import connection
 from chat import conf, runs
 from chat.actions.indexes import delete_index
 from chat.actions.sessions import delete_session
-from chat.actions.turns import cancel_turn, start_turn
-from chat.errors import Conflict, Invalid, NotFound, Settled
+from chat.actions.turns import cancel_turn, queue_prompt, start_turn
+from chat.errors import Conflict, Invalid, NotFound, Settled, Unavailable
 from chat.events.log import log
 from chat.events.types import Stamped, Stop, Text, ToolCall, ToolResult, Warning_
 from chat.models import Actor, Document, Event, Index, Session, Turn, TurnWords
-from chat.runs import ALL_WANTED, NO_INDEX, STOPPED
+from chat.runs import ALL_WANTED, NO_INDEX, STOPPED, start_next
 from chat.runs.claims import BUSY, LOCKED
 from tests.factories import make_actor, make_index, make_session
 
@@ -255,6 +255,23 @@ async def test_stopping_keeps_what_was_written_and_closes_the_request(session, m
     await asyncio.to_thread(model.wait_until, open=0, left=1)
     assert (await Turn.objects.aget()).state == "stopped"
     assert not await cancel_turn(session)
+
+
+async def test_a_process_that_is_about_to_end_begins_no_turn(session, model, monkeypatch):
+    monkeypatch.setattr(runs, "_is_ending", False)  # and is put back
+    model.say(tokens=20, rate=50)
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+    turn = await start_turn(actor, session.pk, "Go on")
+    await queue_prompt(actor, session.pk, "And now?")
+
+    await runs.drain()
+
+    assert last(await to_stop(session, turn.seq), Stop).error is None
+    assert await session.queued_prompts.acount() == 1  # for whoever looks after it next
+    with pytest.raises(Unavailable, match="Try again"):
+        await start_turn(actor, session.pk, "And now?")
+    await start_next(session.pk)
+    assert await session.turns.acount() == 1
 
 
 async def test_a_second_prompt_meanwhile_is_refused_and_leaves_no_trace(session, ask, model):
