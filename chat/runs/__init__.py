@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import Context
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
@@ -50,7 +50,10 @@ RESTARTING = "The server is being restarted. Try again in a moment."
 NO_INDEX = "None of the indexes can be searched. Choose others, or sync them first."
 ALL_WANTED = "Not all of the indexes can be searched, and this message asked for all of them."
 
+T = TypeVar("T")
+
 _tasks: dict[int, asyncio.Task[None]] = {}  # by turn
+_answers: dict[int, asyncio.Task[None]] = {}  # ... what a stop breaks off, and nothing else of it
 _loop: asyncio.AbstractEventLoop | None = None
 _keeper: asyncio.Task[None] | None = None
 _telling: set[asyncio.Future[None]] = set()
@@ -66,6 +69,11 @@ class Claimed:
     first: Stamped
     read: Future[tuple[Job, dict[str, str]]]  # what ``_read_job`` gave; done
 
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Ids of indexes that were asked for but cannot be searched."""
+        return () if self.read.exception() else tuple(self.read.result()[1])
+
 
 async def start(actor: Actor, session_id: str, prompt: Prompt) -> Turn:
     """Claim a turn and begin to answer it. Raises as ``claims.claim``, and Unavailable."""
@@ -77,16 +85,24 @@ async def start(actor: Actor, session_id: str, prompt: Prompt) -> Turn:
         _launch(claimed)
         return claimed.turn
 
-    # A caller that goes away between the two steps must not leave a turn nobody runs.
-    return await asyncio.shield(asyncio.ensure_future(begin()))
+    return await _unbroken(begin())
 
 
 async def start_next(session_id: str) -> None:
     """Begin the session's oldest queued prompt, if nothing runs in it."""
     if _is_ending:  # another process begins it, or this one when it is back
         return
-    if claimed := await _claim_queued(session_id):
-        _launch(claimed)
+
+    async def begin() -> None:
+        if claimed := await _claim_queued(session_id):
+            _launch(claimed)
+
+    await _unbroken(begin())
+
+
+async def _unbroken(beginning: Awaitable[T]) -> T:
+    """A caller that goes away between claim and launch must not leave a turn nobody runs."""
+    return await asyncio.shield(asyncio.ensure_future(beginning))
 
 
 @in_thread
@@ -117,10 +133,12 @@ def _launch(claimed: Claimed) -> None:
     _loop = asyncio.get_running_loop()
     bell.listen()
     turn = claimed.turn
-    turn_log = log.open(turn, claimed.first)
-    # An empty context: the request's own must not keep its thread and connection.
-    task = _loop.create_task(_run(claimed, turn_log), context=Context())
-    _tasks[turn.pk] = task
+    turn_log, tally = log.open(turn, claimed.first), Tally()
+    # Empty contexts: the request's own must not keep its thread and connection.
+    answering = _loop.create_task(_answer(claimed, turn_log, tally), context=Context())
+    task = _loop.create_task(_run(claimed, turn_log, answering, tally), context=Context())
+    _answers[turn.pk], _tasks[turn.pk] = answering, task
+    answering.add_done_callback(lambda _: _answers.pop(turn.pk, None))
     task.add_done_callback(lambda _: _tasks.pop(turn.pk, None))
     if _keeper is None or _keeper.done():
         _keeper = _loop.create_task(_keep_leases(), context=Context())
@@ -138,8 +156,8 @@ def request_stop(turn: Turn) -> None:
 
 def _stop_here(turns: Sequence[int]) -> None:
     for turn in turns:
-        if task := _tasks.get(turn):
-            task.cancel()
+        if answering := _answers.get(turn):
+            answering.cancel()
 
 
 bell.on("stop", _stop_here)
@@ -151,8 +169,8 @@ async def drain(seconds: float = GRACE) -> None:
     _is_ending = True
     if _tasks:
         await asyncio.wait(set(_tasks.values()), timeout=seconds)
-    for task in list(_tasks.values()):
-        task.cancel(SHUTDOWN)
+    for answering in list(_answers.values()):
+        answering.cancel(SHUTDOWN)
     if _tasks:
         await asyncio.wait(set(_tasks.values()), timeout=5)
     await log.writer.drain()
@@ -165,14 +183,16 @@ class Outcome:
 
     state: Turn.State = Turn.State.DONE
     error: str | None = None
-    skipped: tuple[str, ...] = ()  # ids of indexes
 
 
-async def _run(claimed: Claimed, turn_log: TurnLog) -> None:
+async def _run(
+    claimed: Claimed, turn_log: TurnLog, answering: asyncio.Task[None], tally: Tally
+) -> None:
+    """See an answer to its end, whatever it is. Nobody breaks this off."""
     turn, loop = claimed.turn, asyncio.get_running_loop()
-    started, tally, outcome = loop.time(), Tally(), Outcome()
+    started, outcome = loop.time(), Outcome()
     try:
-        await _answer(claimed, turn_log, tally, outcome)
+        outcome = await _outcome(turn, answering)
     except LostTurn:
         turn_log.lost = True
     seconds, first = loop.time() - started, turn_log.first_text_at
@@ -186,7 +206,7 @@ async def _run(claimed: Claimed, turn_log: TurnLog) -> None:
         await _lose(turn, turn_log, usage)
         return
     failed = outcome.state in {Turn.State.FAILED, Turn.State.INTERRUPTED}
-    stop = Stop(failed, outcome.error, usage, outcome.skipped or None)
+    stop = Stop(failed, outcome.error, usage, claimed.skipped or None)
     first_ms = None if first is None else round((first - started) * 1000)
     ending = Ending(outcome.state, first_ms, turn_log.citations)
     await turn_log.finish(stop, ending)
@@ -207,33 +227,35 @@ async def _run(claimed: Claimed, turn_log: TurnLog) -> None:
         await _entitle(turn, claimed.read.result()[0])
 
 
-async def _answer(claimed: Claimed, turn_log: TurnLog, tally: Tally, outcome: Outcome) -> None:
-    """Answer; whatever goes wrong is put into words. Raises LostTurn alone."""
-    turn = claimed.turn
+async def _answer(claimed: Claimed, turn_log: TurnLog, tally: Tally) -> None:
+    async with asyncio.timeout(TURN_SECONDS):
+        job, warnings = claimed.read.result()
+        for sentence in warnings.values():
+            turn_log.append(Warning_(sentence))
+        if warnings and (claimed.turn.require_all_indexes or not job.index_names):
+            raise Invalid(ALL_WANTED if job.index_names else NO_INDEX)
+        await answer(job, turn_log, tally)
+
+
+async def _outcome(turn: Turn, answering: asyncio.Task[None]) -> Outcome:
+    """Wait for the answer; whatever went wrong is put into words. Raises LostTurn alone."""
     try:
-        async with asyncio.timeout(TURN_SECONDS):
-            job, warnings = claimed.read.result()
-            outcome.skipped = tuple(warnings)
-            for sentence in warnings.values():
-                turn_log.append(Warning_(sentence))
-            if warnings and (turn.require_all_indexes or not job.index_names):
-                raise Invalid(ALL_WANTED if job.index_names else NO_INDEX)
-            await answer(job, turn_log, tally)
+        await answering
     except asyncio.CancelledError as exc:
         if SHUTDOWN in exc.args:
-            outcome.state, outcome.error = Turn.State.INTERRUPTED, INTERRUPTED
-        else:
-            outcome.state, outcome.error = Turn.State.STOPPED, STOPPED
+            return Outcome(Turn.State.INTERRUPTED, INTERRUPTED)
+        return Outcome(Turn.State.STOPPED, STOPPED)
     except TimeoutError:
-        outcome.state, outcome.error = Turn.State.FAILED, TOO_LONG
+        return Outcome(Turn.State.FAILED, TOO_LONG)
     except CarrelError as exc:
         logger.warning("turn failed turn=%s code=%s", turn.pk, exc.code)
-        outcome.state, outcome.error = Turn.State.FAILED, exc.message
+        return Outcome(Turn.State.FAILED, exc.message)
     except LostTurn:
         raise
     except Exception:
         logger.exception("turn broke turn=%s", turn.pk)
-        outcome.state, outcome.error = Turn.State.FAILED, BROKEN
+        return Outcome(Turn.State.FAILED, BROKEN)
+    return Outcome()
 
 
 async def _lose(turn: Turn, turn_log: TurnLog, usage: Mapping[str, float]) -> None:

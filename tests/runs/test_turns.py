@@ -1,6 +1,7 @@
 """A turn in this process, from prompt to stop, with the stand-in as the model."""
 
 import asyncio
+import time
 from contextlib import aclosing
 
 import pytest
@@ -450,6 +451,27 @@ async def test_a_run_needs_no_connection_that_it_did_not_open(session, ask, mode
     assert not last(events, Stop).is_error
     await session.arefresh_from_db()
     assert session.title == "About I would like to know"
+
+
+async def test_more_stops_break_off_the_answer_and_not_its_end(session, model):
+    model.say({"tokens": 500, "rate": 50}, {"text": "Now this."})
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+    turn = await start_turn(actor, session.pk, "Go on")
+    await queue_prompt(actor, session.pk, "Which colour do the lamps of the reading room have?")
+    async for batch in log.follow(session.pk, turn.seq):
+        if any(s.event.type == "text_delta" for s in batch):
+            break
+    log.writer._thread.submit(time.sleep, 1.5)  # a slow commit
+
+    for _ in range(4):
+        await cancel_turn(session)
+        await asyncio.sleep(0.1)
+
+    async with asyncio.timeout(5):
+        stopped = await to_stop(session, turn.seq)
+        following = await to_stop(session, stopped[-1].seq)
+    assert last(stopped, Stop).error == STOPPED
+    assert last(following, Text).content == "Now this."
 
 
 async def test_deleting_a_session_stops_its_turn(session, model):
