@@ -96,15 +96,16 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
     for number in range(1, MAX_ROUNDS + 1):
         tally.rounds = number
         reply = Reply(log, asking)
+        tools = TOOLS if number < MAX_ROUNDS else ()
         while True:
             try:
-                tools = TOOLS if number < MAX_ROUNDS else ()
                 await reply.stream(asking.model, asking.messages, tools, tally)
                 break
             except ModelError as error:
                 if reply.has_begun or not asking.mend(error):
                     raise
-        calls = told_apart(reply.calls[:MAX_CALLS], taken)
+        wanted = reply.calls[:MAX_CALLS] if tools else []  # some models call what is not offered
+        calls = told_apart(wanted, taken)
         if not calls:
             if not reply.said:
                 raise ModelBroken(
