@@ -78,11 +78,32 @@ _FIELDS = (b":", b"data", b"event", b"id", b"retry")
 def parse(document: bytes) -> dict[str, Any]:
     """The JSON object in an event. Raises ``Garbled``."""
     try:
-        value = orjson.loads(document)
+        value = read_json(document)
     except orjson.JSONDecodeError:
         raise Garbled(_what_is(document)) from None
     if not isinstance(value, dict):
         raise Garbled("JSON that is no object")
+    return value
+
+
+def read_json(text: bytes | str) -> Any:
+    """What an endpoint says, without NUL, which PostgreSQL keeps in no text.
+
+    Raises ``orjson.JSONDecodeError``.
+    """
+    value = orjson.loads(text)
+    held = b"\\u0000" in text if isinstance(text, bytes) else "\\u0000" in text
+    return _without_nul(value) if held else value
+
+
+def _without_nul(value: Any) -> Any:
+    match value:
+        case str():
+            return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        case list():
+            return [_without_nul(one) for one in value]
+        case dict():
+            return {_without_nul(name): _without_nul(one) for name, one in value.items()}
     return value
 
 
@@ -242,6 +263,6 @@ def _text(value: Any) -> str:
 
 def _loads(text: str) -> Any:
     try:
-        return orjson.loads(text)
+        return read_json(text)
     except orjson.JSONDecodeError:
         return None

@@ -25,6 +25,7 @@ from chat.providers.failures import (
     Payload,
     is_passing,
 )
+from chat.providers.fragments import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ async def _read_complaint(response: httpx.Response) -> Complaint:
             body += chunk
             if len(body) > COMPLAINT_BYTES:
                 break
-        document = orjson.loads(body)
+        document = read_json(body)
     except (*NETWORK_ERRORS, orjson.JSONDecodeError):
         document = None
     finally:

@@ -14,7 +14,7 @@ from chat.actions.sessions import delete_session
 from chat.actions.turns import cancel_turn, queue_prompt, start_turn
 from chat.errors import Conflict, Invalid, NotFound, Settled, Unavailable
 from chat.events.log import log
-from chat.events.types import Stamped, Stop, Text, ToolCall, ToolResult, Warning_
+from chat.events.types import Stamped, Stop, Text, Thinking, ToolCall, ToolResult, Warning_
 from chat.models import Actor, Document, Event, Index, Session, Turn, TurnWords
 from chat.runs import ALL_WANTED, NO_INDEX, STOPPED, start_next
 from chat.runs.claims import BUSY, LOCKED
@@ -226,6 +226,18 @@ async def test_a_failing_model_ends_the_turn_with_what_was_written(
     turn = await Turn.objects.aget()
     assert (turn.state, turn.error) == ("failed", stop.error)
     assert f"turn failed turn={turn.pk} code=model_" in caplog.text
+
+
+async def test_a_nul_costs_no_answer(ask, model):
+    search = {"name": "retrieve", "arguments": {"query": "lamps\0", "index_ids": []}}
+    model.say({"calls": [search], "thinking": "Where\0?"}, {"text": "Gre\0en [1]."})
+
+    events = await ask("What colour are the lamps?")
+
+    assert not last(events, Stop).is_error
+    assert last(events, Text).content == "Gre\ufffden [1]."
+    assert last(events, Thinking).content == "Where\ufffd?"
+    assert last(events, ToolCall).arguments["query"] == "lamps\ufffd"
 
 
 async def test_an_answer_that_was_too_long_for_the_model_is_kept_and_says_so(ask, model):
