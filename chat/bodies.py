@@ -1,16 +1,21 @@
-"""Refuses a body that is too large before anything receives it, under any ASGI server."""
+"""The bodies of requests: refused where they are too large, and read from disk bit by bit."""
 
+import asyncio
 import json
+import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.conf import settings
 
-from chat.errors import CarrelError, TooLarge
+from chat.errors import CarrelError, NoRoom, TooLarge
+
+logger = logging.getLogger(__name__)
 
 MEGABYTE = 1024 * 1024
 ROOM = MEGABYTE  # for what wraps the file in a form
+CHUNK = 256 * 1024  # bytes
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -50,6 +55,34 @@ def limited(application: Application) -> Application:
             await application(scope, receive_so_much, send)
         except TooLong:  # Django receives all before it answers anything
             await refuse(scope, send, too_large())
+
+    return serve
+
+
+def from_disk(application: Application) -> Application:
+    """The same application, fed from the file in the scope instead of from the server's queue."""
+
+    async def serve(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        body = scope.pop("carrel.body")
+        if scope.pop("carrel.is_lost"):
+            logger.error("the disk is full, make room path=%s", scope["path"])
+            await refuse(scope, send, NoRoom())
+            return
+
+        async def receive_body_first() -> Message:
+            nonlocal body
+            if body is None:
+                return await receive()
+            chunk = body.read(CHUNK)
+            if len(chunk) < CHUNK:
+                body.close()
+                body = None
+                await receive()  # the empty body daphne queued
+                return {"type": "http.request", "body": chunk, "more_body": False}
+            await asyncio.sleep(0)  # Django asks for all of it at once; others have their turn
+            return {"type": "http.request", "body": chunk, "more_body": True}
+
+        await application(scope, receive_body_first, send)
 
     return serve
 

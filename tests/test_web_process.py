@@ -1,15 +1,19 @@
 """``manage.py web`` at work: what daphne by itself would get wrong."""
 
+import asyncio
 import http.client
+import io
 import json
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chat.bodies import CHUNK, from_disk
 from tests.server import ROOT, Server
 
 MEGABYTE = 1024 * 1024
@@ -88,6 +92,29 @@ def test_a_client_that_sends_too_much_hears_so_and_leaves_nothing(small, chunked
 
     assert not list((small.data / "uploads").iterdir())
     assert stored_size(small, upload(small, 1, {"Transfer-Encoding": "chunked"}, chunked=True))
+
+
+async def test_while_a_body_is_read_others_have_their_turn():
+    turns, body = 0, io.BytesIO(bytes(20 * CHUNK))
+
+    async def read_all(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+
+    async def queued() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def others() -> None:
+        nonlocal turns
+        while not body.closed:
+            turns += 1
+            await asyncio.sleep(0)
+
+    waiting = asyncio.ensure_future(others())
+    await from_disk(read_all)({"carrel.body": body, "carrel.is_lost": False}, queued, print)
+    await waiting
+
+    assert turns >= 20
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads /proc: Linux only")

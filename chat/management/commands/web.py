@@ -2,10 +2,9 @@
 
 import asyncio
 import io
-import logging
 import resource
 from argparse import ArgumentParser
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, cast
@@ -20,13 +19,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from chat import runs
-from chat.bodies import largest_body, refuse
-from chat.errors import NoRoom, is_full
+from chat.bodies import from_disk, largest_body
+from chat.errors import is_full
 from chat.runs import watch
 
-logger = logging.getLogger(__name__)
-
-BODY_CHUNK = 256 * 1024  # bytes
 PATIENCE = 30.0  # seconds that a refused client may go on sending
 
 
@@ -45,7 +41,7 @@ class Command(BaseCommand):
         open_as_many_files_as_may_be()
         cast(Any, reactor).callLater(0, watch.begin)
         WebServer(
-            with_body_from_disk(import_string(settings.ASGI_APPLICATION)),
+            from_disk(import_string(settings.ASGI_APPLICATION)),
             endpoints=build_endpoint_description_strings(host=settings.HOST, port=settings.PORT),
             server_name="",
             proxy_forwarded_address_header="X-Forwarded-For" if proxy_headers else None,
@@ -135,34 +131,3 @@ class WebServer(Server):
         watch.end()
         drained = Deferred.fromFuture(asyncio.ensure_future(runs.drain()))
         return drained.addBoth(lambda _: super(WebServer, self).kill_all_applications())
-
-
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-
-
-def with_body_from_disk(application: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
-    """The same application, fed from the file in the scope instead of from daphne's queue."""
-
-    async def serve(scope: dict[str, Any], receive: Receive, send: Any) -> None:
-        body = scope.pop("carrel.body")
-        if scope.pop("carrel.is_lost"):
-            logger.error("the disk is full, make room path=%s", scope["path"])
-            await refuse(scope, send, NoRoom())
-            return
-
-        async def receive_body_first() -> Message:
-            nonlocal body
-            if body is None:
-                return await receive()
-            chunk = body.read(BODY_CHUNK)
-            if len(chunk) < BODY_CHUNK:
-                body.close()
-                body = None
-                await receive()  # the empty body daphne queued
-                return {"type": "http.request", "body": chunk, "more_body": False}
-            return {"type": "http.request", "body": chunk, "more_body": True}
-
-        await application(scope, receive_body_first, send)
-
-    return serve
