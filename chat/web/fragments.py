@@ -21,6 +21,8 @@ from .markdown import open_block, render
 from .notes import NOTHING, Note
 from .reading import Reading
 
+FEW = 1_000  # characters of an open block, which is rendered whole for every word that is added
+
 
 class Fragments:
     """What must be sent to a page that shows the session up to event ``seen``, of turn ``tip``.
@@ -37,6 +39,16 @@ class Fragments:
         self.request = request
         self.transcript = Transcript()
         self.shown: Answer | None = None  # None: the page's copy of the turn is not ours yet
+
+    def is_light(self, batch: Sequence[Stamped]) -> bool:
+        """Whether ``take`` has little to do: some more words of what is being written."""
+        if not batch or self.shown is None:
+            return not batch
+        exchange = self.transcript.exchanges[-1]
+        begun = {TextDelta: exchange.open_text, ThinkingDelta: exchange.open_thinking}
+        if self.shown.turn != exchange.turn or not all(begun.get(type(s.event)) for s in batch):
+            return False
+        return self.shown.size + sum(len(s.event.content) for s in batch) <= FEW
 
     def take(self, batch: Sequence[Stamped]) -> SafeString:
         """Partials for the events of one batch; empty when the page has them all."""
@@ -84,6 +96,7 @@ class Answer:
         self.turn = reading.exchange.turn
         self.status = reading.status
         self.done = 0  # characters of the answer in finished blocks
+        self.size = 0  # ... and in the open one
         self.footnotes = no_footnotes()  # in those
         self.closed, self.open = self._advance(reading)
 
@@ -103,7 +116,7 @@ class Answer:
         text = reading.exchange.answer.replace("\r\n", "\n").replace("\r", "\n")
         rest = text[self.done :]
         cut = open_block(rest)
-        self.done += cut
+        self.done, self.size = self.done + cut, len(rest) - cut
         shown, scope = reading.sources, reading.id
         closed = render(rest[:cut], shown, scope, so_far=self.footnotes) if cut else ""
         so_far = copied(self.footnotes)

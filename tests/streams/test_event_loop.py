@@ -3,12 +3,14 @@
 import asyncio
 import time
 from asyncio import events
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.test import AsyncClient
+from django.contrib.auth.models import AbstractUser
+from django.test import AsyncClient, Client
 
 from chat import conf
 from chat.events.log import log
@@ -21,12 +23,13 @@ BLOCKED = 0.05  # seconds in one go, waiting for files, locks and other threads 
 ANSWERS = 3  # the best counts: a thread that holds the interpreter may be kept waiting by others
 
 
+Step = tuple[float, str]  # of the event loop: its seconds, and what it was
+
+
 @dataclass(slots=True)
 class Longest:
-    """Of the event loop's steps: their seconds, and what they were."""
-
-    busy: tuple[float, str] = (0.0, "")
-    blocked: tuple[float, str] = (0.0, "")
+    busy: Step = (0.0, "")
+    blocked: Step = (0.0, "")
 
 
 @pytest.fixture
@@ -57,8 +60,18 @@ def waited_for_a_core() -> float:
         return time.monotonic() - time.thread_time()
 
 
-async def test_a_long_answer_never_holds_the_event_loop(stand_in, settings, longest):
-    settings.LLM_BASE_URL, settings.LLM_MODEL = stand_in.url, "stand-in?tokens=3000"
+@pytest.fixture
+async def model(stand_in, settings):
+    settings.LLM_BASE_URL, settings.LLM_MODEL = stand_in.url, "stand-in"
+    conf.chat_model.cache_clear()
+    yield stand_in
+    await log.writer.drain()
+    await asyncio.sleep(0)
+    conf.chat_model.cache_clear()
+
+
+async def test_a_long_answer_never_holds_the_event_loop(model, settings, longest):
+    settings.LLM_MODEL = "stand-in?tokens=3000"
     conf.chat_model.cache_clear()
     user = await sync_to_async(make_user)(role=3)
     _key, secret = await sync_to_async(make_key)(user)
@@ -79,10 +92,54 @@ async def test_a_long_answer_never_holds_the_event_loop(stand_in, settings, long
         assert '"type":"stop","is_error":false' in text and "t002999" in text
         seen.append((longest.busy, longest.blocked))
 
+    nothing_was_long(seen)
+
+
+CODE = "\n".join(f"total_{n} = sum(row[{n}] for row in table if row) + {n}" for n in range(300))
+WRITTEN = "\n\n".join(
+    [
+        f"## Part {n}\n\n{'A word of *prose* and [one link](https://example.org). ' * 40}\n\n"
+        f"$$\\sum_{{i=1}}^{{n}} \\frac{{a_i}}{{b_i}}$$\n\n```python\n{CODE}\n```"
+        for n in range(3)
+    ]
+)
+
+
+async def test_a_page_that_is_read_never_holds_the_event_loop(model, longest):
+    model.say(text=WRITTEN, piece=40, rate=2000, again=True)
+    reader = await sync_to_async(make_user)()
+    index = await sync_to_async(make_index)()
+    client, cookies = AsyncClient(), await sync_to_async(cookies_of)(reader)
+    client.cookies.load(cookies)
+
+    async def ask() -> str:
+        session, html = await sync_to_async(make_session)(reader, (index,)), ""
+        page = f"/chat/{session.pk}/events/"
+        answer = await client.get(page, headers={"HX-Request": "true"})
+        await client.post(f"/chat/{session.pk}/turns/", {"prompt": "Read me everything, please."})
+        async with aclosing(aiter(answer.streaming_content)) as pieces:
+            while 'data-state="done"' not in html:
+                html += (await anext(pieces)).decode()
+        return html
+
+    await ask()
+    seen = []
+    for _ in range(ANSWERS):
+        longest.busy = longest.blocked = (0.0, "")
+        assert "total_299" in await ask()
+        seen.append((longest.busy, longest.blocked))
+
+    nothing_was_long(seen)
+
+
+def cookies_of(reader: AbstractUser) -> dict[str, str]:
+    client = Client()
+    client.force_login(reader)
+    return {name: morsel.value for name, morsel in client.cookies.items()}
+
+
+def nothing_was_long(seen: list[tuple[Step, Step]]) -> None:
     busy, blocked = min(busy for busy, _ in seen), min(blocked for _, blocked in seen)
     print(f"busy {busy[0] * 1e3:.1f} ms, blocked {blocked[0] * 1e3:.1f} ms: {busy[1][:200]}")  # noqa: T201
     assert busy[0] < BUSY, busy
     assert blocked[0] < BLOCKED, blocked
-    await log.writer.drain()
-    await asyncio.sleep(0)
-    conf.chat_model.cache_clear()

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 from time import monotonic
 from typing import cast
 
+from asgiref.sync import sync_to_async
 from django.http import (
     Http404,
     HttpRequest,
@@ -33,6 +35,8 @@ REST = 4.0  # times what a dearer one took, so that one reader never takes more 
 GONE = sse.frame("gone", event="close")
 LOOK_EVERY = 5.0  # seconds between looks whether the reader still may, while events keep coming
 SIGNPOSTS = (UserInput, ToolResult, Text, Stop)  # after these the session's title may be another
+
+_thread = ThreadPoolExecutor(1, thread_name_prefix="rendering")  # more would wait for each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +159,22 @@ class View:
         beside = await self._look(batch) if asked or due or not batch else ""
         if beside is None:
             return None
-        began = monotonic()
-        html = self.fragments.take(batch)
-        self.cost = monotonic() - began
+        is_light = self.fragments.is_light(batch)
+        html = self._render(batch) if is_light else await self._render_aside(batch)
         self.place = Place(self.fragments.seen, self.fragments.tip)
         if any(isinstance(one.event, Stop) and one.event.is_error for one in batch):
             await start_next(self.session_id)
         if html and kinds.intersection(SIGNPOSTS):
             html += await self._signs(Stop in kinds)
         return html + beside
+
+    def _render(self, batch: list[Stamped]) -> str:
+        began = monotonic()
+        html = self.fragments.take(batch)
+        self.cost = monotonic() - began
+        return html
+
+    _render_aside = sync_to_async(_render, thread_sensitive=False, executor=_thread)
 
     @page_in_thread
     def _look(self, batch: Collection[Stamped]) -> str | None:
