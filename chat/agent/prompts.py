@@ -53,6 +53,12 @@ def opening(
     ]
 
 
+def is_told_whole(transcript: Transcript, context_tokens: int) -> bool:
+    """Whether there is room for all of it, and perhaps for more."""
+    told = history(transcript, int(context_tokens * HISTORY_SHARE))
+    return len(told) == 2 * len(transcript.exchanges)
+
+
 def history(transcript: Transcript, budget: int) -> list[Message]:
     """Earlier questions and answers, the newest that fit into so many tokens, oldest first."""
     messages: list[Message] = []

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -59,7 +59,8 @@ class Job:
     """All that a run needs to know, read before it starts."""
 
     question: str
-    transcript: Transcript  # of the turns before
+    transcript: Transcript  # of the turns before: what was said in those that can be told
+    call_ids: Collection[str]  # that the session has
     index_names: dict[str, str]  # by id, those that can be searched
     model: ChatModel
     context_tokens: int
@@ -87,7 +88,7 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
     """
     toolbox = Toolbox(job.index_names)
     query = await standalone(job.question, job.transcript, job.model)
-    taken = {use.call.call_id for one in job.transcript.exchanges for use in one.tool_uses}
+    taken = set(job.call_ids)
     search = Call("retrieve_0", "retrieve", {"query": query, "index_ids": list(job.index_names)})
     (found,) = await _use(toolbox, told_apart([search], taken), log)
     if found.failed:

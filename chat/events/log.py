@@ -21,7 +21,7 @@ from .bell import bell
 from .leases import end_dead, loose_ends, stamped_rows
 from .transcript import Transcript
 from .types import Event as AnyEvent
-from .types import Stamped, Stop, Text, TextDelta, ThinkingDelta
+from .types import Stamped, Stop, Text, TextDelta, ThinkingDelta, UserInput
 from .waiters import Waiters, rings
 from .writer import Ending, Writer
 
@@ -33,6 +33,7 @@ SILENCE = 15.0  # seconds without an event before a follower is given an empty b
 POLL_RUNNING = 0.25  # seconds between looks at a turn that runs in another process
 POLL_IDLE = 2.0  # ... and at a session in which nothing runs, or when the bell reaches us
 READ_AT_ONCE = 500  # rows
+SPOKEN = (UserInput.type, Text.type)
 
 
 class Follower:
@@ -269,6 +270,12 @@ class EventLog:
             rows = rows.filter(seq__lt=before)
             unsaved = [one for one in unsaved if one.seq < before]
         return stamped_rows(rows.order_by("seq")) + [one for one in unsaved if one.seq > after]
+
+    def spoken(self, session_id: str, before: int, count: int) -> list[Stamped]:
+        """The last ``count`` questions and parts of answers before seq ``before`` on the current
+        branch, in order, and nothing of what was done in between. Synchronous."""
+        rows = on_branch(session_id).filter(seq__lt=before, type__in=SPOKEN)
+        return stamped_rows(rows.order_by("-seq")[:count])[::-1]
 
     def join(self, session_id: str, person: int | None = None) -> Follower:
         """A follower that is told from now on, for ``follow``. Join first, look at the session

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import Context
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import TypeVar, cast
 
 from asgiref.sync import async_to_sync
@@ -13,17 +14,17 @@ from django.conf import settings
 from django.db import DatabaseError, models
 
 from chat import conf
-from chat.agent import titles
+from chat.agent import prompts, titles
 from chat.agent.run import Job, Tally, answer
 from chat.errors import NO_ROOM, CarrelError, Invalid, Unavailable, is_full
 from chat.events import news
 from chat.events.bell import bell
 from chat.events.leases import INTERRUPTED, give_up, process_name
 from chat.events.log import LostTurn, TurnLog, log
-from chat.events.transcript import fold
-from chat.events.types import Stamped, Stop, UserInput, Warning_
+from chat.events.transcript import Transcript, fold
+from chat.events.types import Stamped, Stop, ToolCall, UserInput, Warning_
 from chat.events.writer import Ending
-from chat.models import Actor, Index, Session, Turn
+from chat.models import Actor, Event, Index, Session, Turn
 from chat.models.prepared import Prepared
 from chat.models.threads import in_thread
 from chat.providers.http import close_client
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 RENEW_EVERY = 1.0  # seconds; also how soon a stop from another process is seen
 GRACE = 5.0  # seconds that running turns have to finish once the process is told to stop
 TURN_SECONDS = 900  # the longest an answer may take
+SPOKEN_FIRST = 64  # questions and parts of answers before it that a turn looks at, at first
 TOLD_AFTER = 0.1  # seconds: a list of sessions can wait, the first words of an answer cannot
 
 SHUTDOWN = "shutdown"
@@ -297,9 +299,6 @@ _indexes = Prepared(
 
 def _read_job(actor: Actor, turn: Turn, question: str) -> tuple[Job, dict[str, str]]:
     """The job, and by id a sentence on each index that was asked for but cannot be searched."""
-    earlier: list[Stamped] = []
-    if turn.parent_id:
-        earlier = [one for one in log.history(turn.session_id) if one.turn != turn.pk]
     asked = _indexes.rows(actor=actor, ids=turn.index_ids)
     names = {pk: name for pk, name, synced in asked if synced}
     fresh = {pk: name for pk, name, synced in asked if not synced}
@@ -307,7 +306,8 @@ def _read_job(actor: Actor, turn: Turn, question: str) -> tuple[Job, dict[str, s
     warnings = _warnings(skipped, fresh) if skipped else {}
     job = Job(
         question=question,
-        transcript=fold(earlier),
+        transcript=_read_earlier(turn) if turn.parent_id else Transcript(),
+        call_ids=_call_ids(turn) if turn.parent_id else (),
         index_names={pk: names[pk] for pk in turn.index_ids if pk in names},
         model=conf.chat_model(turn.model),
         context_tokens=settings.LLM_CONTEXT_TOKENS,
@@ -328,6 +328,23 @@ def _warnings(skipped: Sequence[str], fresh: Mapping[str, str]) -> dict[str, str
         "not use it any more. Ask in a new session without it, or ask a manager of its project."
         for index_id in skipped
     }
+
+
+def _read_earlier(turn: Turn) -> Transcript:
+    """What was said before, in as many of the last turns as the model can be told of."""
+    count = SPOKEN_FIRST
+    while True:
+        spoken = log.spoken(turn.session_id, turn.seq, count)
+        is_all = len(spoken) < count
+        earlier = fold(dropwhile(lambda one: not isinstance(one.event, UserInput), spoken))
+        if is_all or not prompts.is_told_whole(earlier, settings.LLM_CONTEXT_TOKENS):
+            return earlier
+        count *= 4
+
+
+def _call_ids(turn: Turn) -> list[str]:
+    calls = Event.objects.filter(session=turn.session_id, type=ToolCall.type)
+    return list(calls.values_list("payload__call_id", flat=True))
 
 
 async def _entitle(turn: Turn, job: Job) -> None:

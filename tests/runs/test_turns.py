@@ -6,15 +6,29 @@ from contextlib import aclosing
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
 from django.db import connection
+from django.utils import timezone
 
 from chat import conf, runs
 from chat.actions.indexes import delete_index
 from chat.actions.sessions import delete_session
 from chat.actions.turns import cancel_turn, queue_prompt, start_turn
+from chat.agent import prompts
 from chat.errors import Conflict, Invalid, NotFound, Settled, Unavailable
+from chat.events.leases import row
 from chat.events.log import log
-from chat.events.types import Stamped, Stop, Text, Thinking, ToolCall, ToolResult, Warning_
+from chat.events.transcript import fold
+from chat.events.types import (
+    Stamped,
+    Stop,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    UserInput,
+    Warning_,
+)
 from chat.models import Actor, Document, Event, Index, Session, Turn, TurnWords
 from chat.runs import ALL_WANTED, NO_INDEX, STOPPED, start_next
 from chat.runs.claims import BUSY, LOCKED
@@ -418,6 +432,42 @@ async def test_the_next_prompt_knows_the_conversation(ask, model):
     messages = model.bodies[0]["messages"]
     assert [m["role"] for m in messages] == ["system", "user", "assistant", "user"]
     assert messages[2]["content"] == "At nine."
+
+
+@pytest.mark.parametrize("length", [4, 400, 4_000])
+def test_no_more_is_read_of_a_long_session_than_the_model_can_be_told(session, length):
+    budget = int(django_settings.LLM_CONTEXT_TOKENS * prompts.HISTORY_SHARE)
+    for seq in range(0, 1_000, 4):
+        turn = session.turns.create(seq=seq + 1, parent=session.tip, state="done")
+        session.tip = turn
+        found = {"results": [{"number": 1, "content": "The lamps are green. " * 50}]}
+        said = [
+            UserInput(f"Question {seq}?"),
+            ToolCall(f"call_{seq}", "retrieve", {}),
+            ToolResult(f"call_{seq}", "retrieve", found),
+            Text("x" * length),
+        ]
+        stamped = [Stamped(seq + 1 + n, turn.pk, timezone.now(), one) for n, one in enumerate(said)]
+        Event.objects.bulk_create(row(session.pk, one) for one in stamped)
+    session.save()
+    whole = fold(log.history(session.pk))
+
+    next_one = session.turns.create(seq=1_001, parent=session.tip)
+    read = runs._read_earlier(next_one)
+
+    assert prompts.history(read, budget) == prompts.history(whole, budget) != []
+    assert not any(one.tool_uses for one in read.exchanges)
+    assert len(read.exchanges) < 250 or length == 4
+    assert set(runs._call_ids(next_one)) == {f"call_{seq}" for seq in range(0, 1_000, 4)}
+
+
+async def test_calls_of_later_turns_have_ids_of_their_own(session, ask, model):
+    await ask("When does the reading room open?")
+    await ask("Which colour do the lamps of the reading room have?")
+
+    calls = session.events.filter(type="tool_call")
+    ids = [one["call_id"] async for one in calls.values_list("payload", flat=True)]
+    assert len(ids) == len(set(ids)) == 2
 
 
 async def test_a_session_takes_its_title_from_its_first_prompt_and_keeps_it(session, ask, model):
