@@ -35,7 +35,7 @@ HANG_UP = 0.2  # seconds to wait for the end of the response, which keeps the co
 
 BATCH = 32  # texts a request; some endpoints take no more
 CONCURRENCY = 4  # requests at a time for one call of ``embed``
-AT_ONCE = 100  # chunks of one answer, however many have come: then other answers have their turn
+AT_ONCE = 50  # chunks of one answer, however many have come: then other answers have their turn
 
 
 class OpenAIChatModel:
