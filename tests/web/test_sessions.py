@@ -161,6 +161,7 @@ def test_a_blank_title_changes_nothing(client, session):
     assert session.title == "Lamps"
 
 
+@pytest.mark.django_db(transaction=True)  # what is said is written in another thread
 def test_a_page_whose_session_is_gone_is_told_why_and_to_stop_following(client, session):
     Session.objects.update(deleted_at=timezone.now())
     url = reverse("events", args=[session.pk])
