@@ -1,10 +1,9 @@
 """The administrator's pages in Chromium: readable by everyone, on every screen."""
 
-from typing import Literal
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.axe import violations
 
 PAGES = [
     "/admin/",
@@ -49,17 +48,10 @@ def test_axe_finds_nothing_and_nothing_is_refused(page: Page, asked, name: str):
     open_page(page, name)
 
     refused = [*said]  # by the content policy; axe brings styles of its own
-    found = {scheme: violations(page, scheme) for scheme in ("light", "dark")}
+    found = violations(page, "light") + violations(page, "dark")
 
     assert refused == []
-    assert found == {"light": [], "dark": []}
-
-
-def violations(page: Page, scheme: Literal["light", "dark"]) -> list[tuple[str, list[str]]]:
-    page.emulate_media(color_scheme=scheme)
-    found = Axe().run(page).response["violations"]
-    faults = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
-    return [fault for fault in faults if fault[0] not in OF_DJANGO]
+    assert [fault for fault in found if fault[0] not in OF_DJANGO] == []
 
 
 def test_the_first_page_is_no_wider_than_the_screen_and_a_bar_leads_to_its_day(page: Page, asked):

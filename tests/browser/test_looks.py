@@ -1,10 +1,9 @@
 """What holds on every page: axe is silent, nothing is wider than the screen, little is loaded."""
 
-from typing import Literal
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.axe import violations
 
 WIDTHS = [320, 390, 800, 2560, 1440]  # axe looks at the last one
 PAGES = ["/", "/library/", "/search/?q=ollama", "/chat/none/", "session", "source", "index", "menu"]
@@ -76,12 +75,6 @@ def width_at(page: Page, width: int) -> int:
     """How wide the page is on a screen of this width."""
     page.set_viewport_size({"width": width, "height": 800})
     return page.evaluate("document.documentElement.scrollWidth")
-
-
-def violations(page: Page, scheme: Literal["light", "dark"]) -> list[tuple[str, str]]:
-    page.emulate_media(color_scheme=scheme)
-    found = Axe().run(page).response["violations"]
-    return [(one["id"], one["nodes"][0]["html"]) for one in found]
 
 
 def test_the_first_visit_to_a_chat_loads_less_than_a_hundred_kilobytes(page: Page, session_url):

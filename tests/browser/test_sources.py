@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.axe import violations
 from tests.retrieval.samples import docx, pdf
 
 LEAFLET = [
@@ -136,14 +136,12 @@ def test_what_was_only_found_is_under_a_tab_of_its_own(answered: Page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_the_pane_and_the_menu(answered: Page, scheme):
-    answered.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    answered.emulate_media(reduced_motion="reduce")
     answered.locator(".answer a.citation").first.click()
     expect(answered.locator("#pane .tabs")).to_be_visible()
     answered.get_by_label("Copy the answer").click()
 
-    found = Axe().run(answered).response["violations"]
-
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    assert violations(answered, scheme) == []
     answered.set_viewport_size({"width": 320, "height": 700})
     assert answered.evaluate("document.documentElement.scrollWidth") <= 320
 
