@@ -14,7 +14,8 @@ customElements.define("citation-card", class extends HTMLElement {
       if (pointerType !== "touch") this.turnTo(target.closest?.(LINK) ?? (stays ? this.link : null));
     }, heed);
     document.addEventListener("focusin", ({ target }) => {
-      this.turnTo(target.matches(":focus-visible") ? target.closest(LINK) : null);
+      const stays = this.contains(target); // to be scrolled by keys
+      this.turnTo(stays ? this.link : target.matches(":focus-visible") ? target.closest(LINK) : null);
     }, heed);
     for (const name of ["focusout", "pointerout"]) {
       document.addEventListener(name, ({ relatedTarget }) => relatedTarget || this.turnTo(null), heed);
