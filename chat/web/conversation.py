@@ -39,10 +39,14 @@ def conversation(
     is_owner = session.owner_id == actor.person.pk
     models = model_names()
     bound = session.indexes.order_by("bound_sessions__position").distinct()
-    return turns_shown(actor, session, before, back_to) | {
+    queue = waiting(actor, session)  # before the turns: one that begins meanwhile is not missed
+    shown = turns_shown(actor, session, before, back_to)
+    if queue and shown["is_running"]:
+        queue = waiting(actor, session)  # ... nor shown twice
+    return shown | {
         "is_owner": is_owner,
         "can_ask": is_owner or session.sharing == Session.Sharing.QUERY,
-        "queue": waiting(actor, session),
+        "queue": queue,
         "indexes": [] if session.is_bound else choices(actor),
         "chosen": asked_last(session),
         "bound": list(bound) if session.is_bound else [],

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from chat.events.types import TextDelta, UserInput
 from chat.models import Role, Session
+from chat.runs import claims
 from chat.web.picker import question_about
 from tests.factories import make_index, make_project, make_session, make_user
 from tests.web.conftest import write_turn
@@ -84,6 +85,30 @@ def test_without_script_a_page_loads_anew_unless_its_reader_writes(client, sessi
     assert 'href="?write=on#prompt"' in read
     assert '<meta http-equiv="refresh"' not in written
     assert f'<a href="{url}">Follow the answer</a>' in written
+
+
+def test_without_script_a_prompt_that_begins_while_the_page_is_read_is_not_missed(
+    client, session, reader, answered
+):
+    answered()
+    session.queued_prompts.create(asked_by=reader, prompt="And now?")
+    read: set[str] = set()
+
+    def begin_between(execute, sql, params, many, context):
+        kind = next((one for one in ("queuedprompt", "event") if f'FROM "chat_{one}"' in sql), "")
+        if kind and read and kind not in read:
+            read.update({"queuedprompt", "event"})
+            claims.claim_queued(session.pk)
+        result = execute(sql, params, many, context)
+        if kind:
+            read.add(kind)
+        return result
+
+    with connection.execute_wrapper(begin_between):
+        html = page(client, "session", session.pk)
+
+    assert session.turns.count() == 2
+    assert '<meta http-equiv="refresh"' in html
 
 
 def test_a_session_shows_its_turns_with_named_sources(client, session, answered):

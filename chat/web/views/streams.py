@@ -123,7 +123,7 @@ class View:
         self.session_id = session_id
         self.place = place
         self.begin = 0  # follow from here: just before the turn that the page shows last
-        self.queue = ""  # as the page shows it
+        self.queue: str | None = ""  # as the page shows it; None if it may show what began since
         self.title = ""  # ... and this
         self.cost = 0.0  # seconds that rendering the last batch took
         self.looked_at = monotonic()
@@ -154,7 +154,9 @@ class View:
         """Partials for a batch, or what changed beside the events where it is empty; None if the
         page must be opened anew."""
         kinds = {type(stamped.event) for stamped in batch}
-        asked = UserInput in kinds
+        asked = any(isinstance(one.event, UserInput) and one.seq > self.place.seen for one in batch)
+        if asked:
+            self.queue = None
         due = monotonic() - self.looked_at > LOOK_EVERY
         beside = await self._look(batch) if asked or due or not batch else ""
         if beside is None:
