@@ -8,6 +8,7 @@ thread.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
@@ -51,6 +52,22 @@ class OnLoop:
         return False
 
 
+class ViewOnLoop(OnLoop):
+    """Mixed into one whose ``process_view`` blocks only where it reads a form."""
+
+    def __init__(self: Any, get_response: Callable[[HttpRequest], Any]):
+        super().__init__(get_response)  # type: ignore[call-arg]
+        if self.async_mode:
+            self.process_view = self.look_at_view
+
+    async def look_at_view(self: Any, request: HttpRequest, view: Any, *arguments: Any) -> Any:
+        """``process_view``, in a thread only when there may be a form to read."""
+        look = partial(type(self).process_view, self, request, view, *arguments)
+        if getattr(view, "csrf_exempt", False) or request.method in ("GET", "HEAD"):
+            return look()
+        return await sync_to_async(look)()
+
+
 class ForPages(OnLoop):
     """Spares the API's operations what only a page needs: a cookie opens nothing there."""
 
@@ -88,41 +105,16 @@ class Locale(ForPages, LocaleMiddleware): ...
 class Common(OnLoop, CommonMiddleware): ...
 
 
-class Csrf(ForPages, CsrfViewMiddleware):
-    def __init__(self, get_response: Callable[[HttpRequest], Any]):
-        super().__init__(get_response)
-        if self.async_mode:
-            self.process_view = self.look_at_view
-
-    async def look_at_view(self, request: HttpRequest, view: Any, *arguments: Any) -> Any:
-        """As ``process_view``, in a thread only when it may have to read a form."""
-        look = super().process_view
-        if getattr(view, "csrf_exempt", False) or request.method in ("GET", "HEAD"):
-            return look(request, view, *arguments)
-        return await sync_to_async(look)(request, view, *arguments)
+class Csrf(ForPages, ViewOnLoop, CsrfViewMiddleware): ...
 
 
-class TextOnly(OnLoop, MiddlewareMixin):
+class TextOnly(ViewOnLoop, MiddlewareMixin):
     """Refuses a NUL, which no text has and PostgreSQL takes in none, before any query meets it.
 
     In an address it leads nowhere. What an operation of the API is sent, its own parser reads.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], Any]):
-        super().__init__(get_response)
-        if self.async_mode:
-            self.process_view = self.look_at_view
-
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        return self.look(request)
-
-    async def look_at_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        """As ``process_view``, in a thread only when there is a form to read."""
-        if request.method == "POST" and not is_operation(request):
-            return await sync_to_async(self.look)(request)
-        return self.look(request)
-
-    def look(self, request: HttpRequest) -> HttpResponse | None:
         if "\0" in request.path_info:
             if request.path_info.startswith("/api/"):
                 return no_such_route(request)
