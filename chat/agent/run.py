@@ -16,8 +16,8 @@ from chat.errors import (
     ModelTimeout,
     ModelUnreachable,
 )
-from chat.events.log import TurnLog
 from chat.events.transcript import Transcript
+from chat.events.turn_log import TurnLog
 from chat.events.types import (
     Text,
     TextDelta,

@@ -129,7 +129,9 @@ def settle(turn: Turn) -> bool:
         finished_at=now, duration_ms=usage["duration_ms"], rounds=usage["turns"]
     )
     Session.objects.filter(pk=turn.session_id).update(last_used_at=now)
-    TurnWords.keep(turn.pk, turn.session_id)
+    said = turn.events.filter(type__in=Event.SAID).order_by("seq")
+    contents = said.values_list("payload__content", flat=True)
+    TurnWords.keep(turn.pk, turn.session_id, contents)
     return True
 
 

@@ -42,6 +42,7 @@ class Ending:
     state: str
     first_text_ms: int | None = None
     citations: int | None = None
+    said: Sequence[str] = ()  # the question and the parts of the answer
 
 
 @dataclass(slots=True)
@@ -196,4 +197,4 @@ def _end_turn(session_id: str, stamped: Stamped, stop: Stop, ending: Ending) -> 
         lease_expires_at=None,
     )
     Session.objects.filter(pk=session_id).update(last_used_at=stamped.at)
-    TurnWords.keep(stamped.turn, session_id)
+    TurnWords.keep(stamped.turn, session_id, ending.said)

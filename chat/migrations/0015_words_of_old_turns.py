@@ -4,14 +4,14 @@ from itertools import groupby
 
 from django.db import migrations
 
-from chat.models.turn_words import SAID, comparable
+from chat.models.turn_words import comparable
 
 AT_ONCE = 500  # turns
 
 
 def keep(apps, schema_editor):
     turns = apps.get_model("chat", "Turn").objects.exclude(state="running")
-    events = apps.get_model("chat", "Event").objects.filter(type__in=SAID)
+    events = apps.get_model("chat", "Event").objects.filter(type__in=["user_input", "text"])
     words = apps.get_model("chat", "TurnWords")
     last = 0
     while some := list(

@@ -24,6 +24,7 @@ class Event(models.Model):
         STOP = "stop"
 
     DELTAS: ClassVar = (Type.THINKING_DELTA, Type.TEXT_DELTA)
+    SAID: ClassVar = (Type.USER_INPUT, Type.TEXT)  # by those who talk, each in its ``content``
 
     # The constraint below finds a session's events, too. One index less halves what a row costs.
     session = models.ForeignKey(Session, models.CASCADE, related_name="events", db_index=False)

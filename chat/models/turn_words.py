@@ -2,15 +2,14 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .events import Event
 from .sessions import Session, Turn
 
-SAID: tuple[str, ...] = (Event.Type.USER_INPUT, Event.Type.TEXT)
 _ACCENT = re.compile("[\u0300-\u036f]")
 
 
@@ -40,14 +39,9 @@ class TurnWords(models.Model):
         return f"words of turn {self.turn_id}"
 
     @classmethod
-    def keep(cls, turn_id: int, session_id: str) -> None:
+    def keep(cls, turn_id: int, session_id: str, said: Iterable[str]) -> None:
         """Of a turn that has just ended; in the transaction that ends it."""
-        said = Event.objects.filter(turn=turn_id, type__in=SAID).order_by("seq")
-        payloads = said.values_list("payload", flat=True)
-        text = comparable("\n".join(payload["content"] for payload in payloads))
+        row = cls(turn_id=turn_id, session_id=session_id, text=comparable("\n".join(said)))
         cls.objects.bulk_create(
-            [cls(turn_id=turn_id, session_id=session_id, text=text)],
-            update_conflicts=True,
-            unique_fields=["turn"],
-            update_fields=["text"],
+            [row], update_conflicts=True, unique_fields=["turn"], update_fields=["text"]
         )

@@ -6,38 +6,34 @@ from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import Context
 from dataclasses import dataclass
-from itertools import dropwhile
 from typing import TypeVar, cast
 
 from asgiref.sync import async_to_sync
-from django.conf import settings
-from django.db import DatabaseError, models
+from django.db import DatabaseError
 
-from chat import conf
-from chat.agent import prompts, titles
+from chat.agent import titles
 from chat.agent.run import Job, Tally, answer
 from chat.errors import NO_ROOM, CarrelError, Invalid, Unavailable, is_full
 from chat.events import news
 from chat.events.bell import bell
 from chat.events.leases import INTERRUPTED, give_up, process_name
-from chat.events.log import LostTurn, TurnLog, log
-from chat.events.transcript import Transcript, fold
-from chat.events.types import Stamped, Stop, ToolCall, UserInput, Warning_
+from chat.events.log import log
+from chat.events.turn_log import LostTurn, TurnLog
+from chat.events.types import Stamped, Stop, UserInput, Warning_
 from chat.events.writer import Ending
-from chat.models import Actor, Event, Index, Session, Turn
-from chat.models.prepared import Prepared
+from chat.models import Actor, Session, Turn
 from chat.models.threads import in_thread
 from chat.providers.http import close_client
 
 from . import claims
 from .claims import Prompt
+from .jobs import read_job
 
 logger = logging.getLogger(__name__)
 
 RENEW_EVERY = 1.0  # seconds; also how soon a stop from another process is seen
 GRACE = 5.0  # seconds that running turns have to finish once the process is told to stop
 TURN_SECONDS = 900  # the longest an answer may take
-SPOKEN_FIRST = 64  # questions and parts of answers before it that a turn looks at, at first
 TOLD_AFTER = 0.1  # seconds: a list of sessions can wait, the first words of an answer cannot
 
 SHUTDOWN = "shutdown"
@@ -69,7 +65,7 @@ class Claimed:
     actor: Actor
     turn: Turn
     first: Stamped
-    read: Future[tuple[Job, dict[str, str]]]  # what ``_read_job`` gave; done
+    read: Future[tuple[Job, dict[str, str]]]  # what ``read_job`` gave; done
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -123,7 +119,7 @@ def _with_job(actor: Actor, turn: Turn, first: Stamped) -> Claimed:
     """Never raises: the turn is ours by now, and has to be brought to its end."""
     read: Future[tuple[Job, dict[str, str]]] = Future()
     try:
-        read.set_result(_read_job(actor, turn, cast(UserInput, first.event).content))
+        read.set_result(read_job(actor, turn, cast(UserInput, first.event).content))
     except Exception as exc:
         read.set_exception(exc)
     return Claimed(actor, turn, first, read)
@@ -210,7 +206,7 @@ async def _run(
     failed = outcome.state in {Turn.State.FAILED, Turn.State.INTERRUPTED}
     stop = Stop(failed, outcome.error, usage, claimed.skipped or None)
     first_ms = None if first is None else round((first - started) * 1000)
-    ending = Ending(outcome.state, first_ms, turn_log.citations)
+    ending = Ending(outcome.state, first_ms, turn_log.citations, turn_log.said)
     await turn_log.finish(stop, ending)
     if turn_log.lost:
         await _lose(turn, turn_log, usage)
@@ -285,66 +281,6 @@ def _tell(session_id: str, moved: bool = False) -> None:
 async def _tell_soon(session_id: str, moved: bool) -> None:
     await asyncio.sleep(TOLD_AFTER)
     await news.session_changed_soon(session_id, moved)
-
-
-_indexes = Prepared(
-    lambda actor, ids: (
-        Index.objects.visible_to(actor)
-        .filter(pk__in=ids)
-        .values_list("pk", "name", "last_synced_at")
-    ),
-    ids=models.CharField(),
-)
-
-
-def _read_job(actor: Actor, turn: Turn, question: str) -> tuple[Job, dict[str, str]]:
-    """The job, and by id a sentence on each index that was asked for but cannot be searched."""
-    asked = _indexes.rows(actor=actor, ids=turn.index_ids)
-    names = {pk: name for pk, name, synced in asked if synced}
-    fresh = {pk: name for pk, name, synced in asked if not synced}
-    skipped = [index_id for index_id in turn.index_ids if index_id not in names]
-    warnings = _warnings(skipped, fresh) if skipped else {}
-    job = Job(
-        question=question,
-        transcript=_read_earlier(turn) if turn.parent_id else Transcript(),
-        call_ids=_call_ids(turn) if turn.parent_id else (),
-        index_names={pk: names[pk] for pk in turn.index_ids if pk in names},
-        model=conf.chat_model(turn.model),
-        context_tokens=settings.LLM_CONTEXT_TOKENS,
-        fallback=conf.fallback_model(),
-    )
-    return job, warnings
-
-
-def _warnings(skipped: Sequence[str], fresh: Mapping[str, str]) -> dict[str, str]:
-    """Why each of these indexes cannot be searched; ``fresh`` are those without a sync, by name."""
-    # Those that are gone are named too: they could be searched when they were asked for.
-    gone = dict(Index.objects.filter(pk__in=skipped).values_list("pk", "name"))
-    return {
-        index_id: f"The index “{fresh[index_id]}” was skipped: its first sync is not done yet. "
-        "Ask again when the library shows it as ready."
-        if index_id in fresh
-        else f"The index “{gone.get(index_id, index_id)}” was skipped: it was deleted, or you may "
-        "not use it any more. Ask in a new session without it, or ask a manager of its project."
-        for index_id in skipped
-    }
-
-
-def _read_earlier(turn: Turn) -> Transcript:
-    """What was said before, in as many of the last turns as the model can be told of."""
-    count = SPOKEN_FIRST
-    while True:
-        spoken = log.spoken(turn.session_id, turn.seq, count)
-        is_all = len(spoken) < count
-        earlier = fold(dropwhile(lambda one: not isinstance(one.event, UserInput), spoken))
-        if is_all or not prompts.is_told_whole(earlier, settings.LLM_CONTEXT_TOKENS):
-            return earlier
-        count *= 4
-
-
-def _call_ids(turn: Turn) -> list[str]:
-    calls = Event.objects.filter(session=turn.session_id, type=ToolCall.type)
-    return list(calls.values_list("payload__call_id", flat=True))
 
 
 async def _entitle(turn: Turn, job: Job) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Case, IntegerField, OuterRef, Q, Subquery, Value, When
 
 from chat.models import Actor, Document, Event, Session, TurnWords
-from chat.models.turn_words import SAID, comparable
+from chat.models.turn_words import comparable
 
 from .markdown import plain
 from .rail import opened_by, with_signs
@@ -121,7 +121,7 @@ def _count(words: Sequence[str]) -> Any:
 
 def _texts_of(turns: Iterable[int | None]) -> dict[int, str]:
     """Question and answer of each turn as they read."""
-    said = Event.objects.filter(turn__in=[pk for pk in turns if pk], type__in=SAID)
+    said = Event.objects.filter(turn__in=[pk for pk in turns if pk], type__in=Event.SAID)
     texts: dict[int, str] = {}
     for turn, payload in said.order_by("seq").values_list("turn", "payload"):
         text = plain(payload["content"])

@@ -7,8 +7,9 @@ import pytest
 from django.utils import timezone
 
 from chat.events.leases import INTERRUPTED, process_name, row, settle_dead, stamped_rows
-from chat.events.log import KEPT, EventLog, LostTurn, TurnLog
+from chat.events.log import EventLog
 from chat.events.transcript import fold
+from chat.events.turn_log import KEPT, LostTurn, TurnLog
 from chat.events.types import (
     Stamped,
     Stop,

@@ -30,7 +30,7 @@ from chat.events.types import (
     Warning_,
 )
 from chat.models import Actor, Document, Event, Index, Session, Turn, TurnWords
-from chat.runs import ALL_WANTED, NO_INDEX, STOPPED, start_next
+from chat.runs import ALL_WANTED, NO_INDEX, STOPPED, jobs, start_next
 from chat.runs.claims import BUSY, LOCKED
 from tests.factories import make_actor, make_index, make_session
 
@@ -453,12 +453,12 @@ def test_no_more_is_read_of_a_long_session_than_the_model_can_be_told(session, l
     whole = fold(log.history(session.pk))
 
     next_one = session.turns.create(seq=1_001, parent=session.tip)
-    read = runs._read_earlier(next_one)
+    read = jobs.read_earlier(next_one)
 
     assert prompts.history(read, budget) == prompts.history(whole, budget) != []
     assert not any(one.tool_uses for one in read.exchanges)
     assert len(read.exchanges) < 250 or length == 4
-    assert set(runs._call_ids(next_one)) == {f"call_{seq}" for seq in range(0, 1_000, 4)}
+    assert set(jobs._call_ids(next_one)) == {f"call_{seq}" for seq in range(0, 1_000, 4)}
 
 
 async def test_calls_of_later_turns_have_ids_of_their_own(session, ask, model):

@@ -182,5 +182,6 @@ def write_turn(session: Session, *events: AnyEvent) -> Turn:
         for at, event in enumerate(events)
     )
     if ended:
-        TurnWords.keep(turn.pk, session.pk)
+        said = [one.content for one in events if isinstance(one, UserInput | Text)]
+        TurnWords.keep(turn.pk, session.pk, said)
     return turn
