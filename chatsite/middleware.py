@@ -135,8 +135,7 @@ class XFrameOptions(OnLoop, XFrameOptionsMiddleware): ...
 
 class BrowserSession(ForPages, SessionMiddleware):
     def must_wait(self, request: HttpRequest) -> bool:
-        session = cast(Any, request).session
-        return session.accessed or session.modified
+        return cast(Any, request).session.modified or settings.SESSION_SAVE_EVERY_REQUEST
 
 
 class Messages(ForPages, MessageMiddleware):

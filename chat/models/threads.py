@@ -34,11 +34,6 @@ def page_in_thread(work: Callable[P, T]) -> Callable[P, Awaitable[T]]:
     return cast(Callable[P, Awaitable[T]], waiting)
 
 
-# For a request that stays open. What its middleware asked the database was asked in a thread of
-# its own, which gives its connection back only when the response has ended; and there are few.
-give_back_connection = sync_to_async(close_old_connections)
-
-
 def _tidy(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         return work(*args, **kwargs)

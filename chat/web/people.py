@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from chat.errors import if_there_is_room
 from chat.events import news
 from chat.models import Actor, Session, Visit
+from chat.models.threads import in_thread
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -29,7 +30,7 @@ def signed_in(view: View) -> View:
 
     @wraps(view)
     async def waiting(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        known = (await request.auser()).is_authenticated
+        known = await is_signed_in(request)
         return await view(request, *args, **kwargs) if known else ask_to_sign_in(request)
 
     return cast(View, waiting if iscoroutinefunction(view) else direct)
@@ -45,12 +46,16 @@ def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
 
 
 def actor_of(request: HttpRequest) -> Actor:
-    """For views that are ``signed_in``."""
+    """For views that are ``signed_in``, and those that have asked."""
     return Actor(cast(AbstractUser, request.user))
 
 
-async def aactor_of(request: HttpRequest) -> Actor:
-    return Actor(cast(AbstractUser, await request.auser()))
+def _is_signed_in(request: HttpRequest) -> bool:
+    return request.user.is_authenticated  # which is found now, for all who ask later
+
+
+# Not by ``request.auser``: that takes a thread of the request's, kept until the response has ended.
+is_signed_in = in_thread(_is_signed_in)
 
 
 def is_still_signed_in(request: HttpRequest) -> bool:

@@ -20,8 +20,6 @@ from chat.models.threads import in_thread
 
 from .sign_ins import is_due, note_use
 
-note_use_soon = in_thread(note_use)
-
 ZONE_COOKIE = "timezone"  # set by the page, from the browser's own; see time-zone.js
 
 
@@ -30,21 +28,11 @@ def reader(get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable]):
     """Sets ``request.preferences``. Comes after whatever finds out the browser's language."""
 
     async def waiting(request: HttpRequest) -> HttpResponseBase:
-        found = None
-        if knows_reader(request) and (person := await request.session.aget(SESSION_KEY)):
-            found = await Preferences.objects.filter(user=person).afirst()
-            if is_due(request):
-                await note_use_soon(request, int(person))
-        follow(request, found or Preferences())
+        follow(request, await apreferences(request) if knows_reader(request) else Preferences())
         return await cast(Awaitable[HttpResponseBase], get_response(request))
 
     def direct(request: HttpRequest) -> HttpResponseBase:
-        found = None
-        if knows_reader(request) and (person := request.session.get(SESSION_KEY)):
-            found = Preferences.objects.filter(user=person).first()
-            if is_due(request):
-                note_use(request, int(person))
-        follow(request, found or Preferences())
+        follow(request, preferences(request) if knows_reader(request) else Preferences())
         return cast(HttpResponseBase, get_response(request))
 
     return waiting if iscoroutinefunction(get_response) else direct
@@ -55,12 +43,24 @@ def knows_reader(request: HttpRequest) -> bool:
     return hasattr(request, "session") and settings.SESSION_COOKIE_NAME in request.COOKIES
 
 
-def follow(request: HttpRequest, preferences: Preferences) -> None:
-    request.preferences = preferences
-    if preferences.language in dict(settings.LANGUAGES):
-        translation.activate(preferences.language)
-        request.LANGUAGE_CODE = preferences.language
-    zone = preferences.time_zone or unquote(request.COOKIES.get(ZONE_COOKIE, ""))
+def preferences(request: HttpRequest) -> Preferences:
+    person = request.session.get(SESSION_KEY)
+    if not person:
+        return Preferences()
+    if is_due(request):
+        note_use(request, int(person))
+    return Preferences.objects.filter(user=person).first() or Preferences()
+
+
+apreferences = in_thread(preferences)
+
+
+def follow(request: HttpRequest, chosen: Preferences) -> None:
+    request.preferences = chosen
+    if chosen.language in dict(settings.LANGUAGES):
+        translation.activate(chosen.language)
+        request.LANGUAGE_CODE = chosen.language
+    zone = chosen.time_zone or unquote(request.COOKIES.get(ZONE_COOKIE, ""))
     timezone.activate(zone_named(zone[:64]))
 
 

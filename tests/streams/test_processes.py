@@ -1,6 +1,7 @@
 """Two web processes over one PostgreSQL and one Redis: what one runs, the other shows and stops."""
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from .reading import Stream, events, prompt, signed_in, text_of
 
@@ -56,16 +57,18 @@ def test_an_answer_that_one_runs_is_stopped_from_the_other(pair, session, stand_
     assert told[-2]["type"] == "text" and told[-2]["content"].startswith("t000000 t000001")
 
 
-def test_open_pages_keep_no_connection(pair, session):
+def test_open_pages_keep_no_connection_and_no_thread(pair, session):
     with signed_in(pair[0]) as browser, ExitStack() as stack:
-        open_pages = []  # a line that nobody holds is closed
+        open_pages, threads = [], []  # a line that nobody holds is closed
         for path in (f"/chat/{session}/events/", "/live/") * (POOL // 2 + 3):
             page = stack.enter_context(browser.stream("GET", path, headers={"HX-Request": "true"}))
             assert page.status_code == 200
             open_pages.append(page.iter_lines())
             next(open_pages[-1])
+            threads.append(len(list(Path(f"/proc/{pair[0].processes['web'].pid}/task").iterdir())))
 
         assert browser.get("/library/").status_code == 200
+        assert threads[-1] - threads[5] < 10
 
 
 def test_one_that_is_killed_leaves_an_end_that_the_other_shows(pair, session, stand_in):

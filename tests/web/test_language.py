@@ -26,7 +26,7 @@ def test_every_sentence_of_the_catalog_is_in_what_is_loaded():
     assert [(e, loaded.gettext(e)) for e, _ in said] == said
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_what_went_wrong_is_said_in_german_too(client, session):
     write_turn(session, UserInput("Why?"), done(NO_INDEX))
     german = {"accept-language": "de"}

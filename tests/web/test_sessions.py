@@ -17,6 +17,7 @@ from tests.factories import make_index, make_project, make_session, make_user
 from tests.web.conftest import write_turn
 
 pytestmark = pytest.mark.django_db
+in_threads = pytest.mark.django_db(transaction=True)  # pages that await ask elsewhere
 
 
 def page(client, name: str, *args, **headers) -> str:
@@ -297,6 +298,7 @@ def test_more_sessions_and_turns_ask_the_database_no_more_often(
         client.get(url)
 
 
+@in_threads
 def test_a_long_session_opens_at_its_end_and_loads_upward(client, session, answered):
     for number in range(25):
         answered(f"Question {number:02d}?")
@@ -313,6 +315,7 @@ def test_a_long_session_opens_at_its_end_and_loads_upward(client, session, answe
     assert "Question 15?" not in older.content.decode()
 
 
+@in_threads
 @pytest.mark.parametrize(("wanted", "first"), [(2, 0), (12, 2), (20, 5)])
 def test_older_turns_are_loaded_up_to_some_before_the_one_that_is_wanted(
     client, session, answered, wanted, first

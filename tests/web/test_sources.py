@@ -13,6 +13,7 @@ from tests.retrieval.samples import pdf
 from tests.web.conftest import CITED, TEXT, as_cited, as_found, done, write_turn
 
 pytestmark = pytest.mark.django_db
+in_threads = pytest.mark.django_db(transaction=True)  # pages that await ask elsewhere
 
 
 @pytest.fixture
@@ -339,6 +340,7 @@ def test_a_pdf_opens_at_the_page_of_the_passage_and_shows_its_text_when_asked(cl
     assert "1911 by hand." in text
 
 
+@in_threads
 def test_the_passage_is_boxed_where_it_stands_on_the_page(client, leaflet):
     start = leaflet.page_starts[1]
 
@@ -354,6 +356,7 @@ def test_the_passage_is_boxed_where_it_stands_on_the_page(client, leaflet):
     assert b"<rect" not in elsewhere.content
 
 
+@in_threads
 def test_a_page_is_kept_by_the_browser_until_its_file_is_another(client, leaflet):
     url = address("page_picture", leaflet, 1)
     first = client.get(url)
@@ -370,6 +373,7 @@ def test_a_page_is_kept_by_the_browser_until_its_file_is_another(client, leaflet
     assert f"{url}?v=111111111111" in client.get(address("document", leaflet)).content.decode()
 
 
+@in_threads
 def test_a_page_as_it_was_before_its_file_changed_is_not_found(client, leaflet):
     leaflet.sha256 = "1" * 64
     leaflet.save()
@@ -382,6 +386,7 @@ def test_a_page_as_it_was_before_its_file_changed_is_not_found(client, leaflet):
     assert (now, before) == ([200, 200], [404, 404])
 
 
+@in_threads
 def test_a_page_of_a_large_file_is_drawn_without_the_file_or_its_text_at_hand(
     client, leaflet, django_assert_max_num_queries
 ):
@@ -401,10 +406,12 @@ def test_a_page_of_a_large_file_is_drawn_without_the_file_or_its_text_at_hand(
     assert not [one for one in queries if '"chat_document"."text"' in one["sql"]]
 
 
+@in_threads
 def test_a_page_that_is_not_there_is_not_found(client, leaflet):
     assert client.get(address("page_picture", leaflet, 9)).status_code == 404
 
 
+@in_threads
 def test_pages_and_originals_are_for_those_who_may_see_them(client, leaflet):
     viewer = client.get(address("original", leaflet)).status_code
     client.force_login(make_user("editor", role=Role.EDITOR))

@@ -10,6 +10,7 @@ from tests.factories import make_user
 from tests.web.conftest import full_size, write_turn
 
 pytestmark = pytest.mark.django_db
+in_threads = pytest.mark.django_db(transaction=True)  # pages that await ask elsewhere
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def test_only_the_branch_that_is_read_now_is_shown_with_a_way_to_the_other(
     assert f'name="turn"\n          value="{branched[0].seq}"' in html
 
 
+@in_threads
 def test_older_turns_of_another_branch_are_not_loaded_upward(client, session, branched, answered):
     parent = branched[1]
     for number in range(15):

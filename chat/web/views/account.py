@@ -18,7 +18,7 @@ from chat.models import APIKey, Preferences, SignIn
 from chat.models.sign_ins import SignInQuerySet
 from chat.web.export import as_zip
 from chat.web.forms import Appearance, NewKey, Password, Profile
-from chat.web.people import aactor_of, actor_of, signed_in
+from chat.web.people import actor_of, signed_in
 from chat.web.sign_ins import name_of
 
 
@@ -116,7 +116,7 @@ def end_others(request: HttpRequest) -> HttpResponse:
 @require_GET
 async def data(request: HttpRequest) -> StreamingHttpResponse:
     """All sessions of the person, as they read and as programs read them, in one file."""
-    files = as_zip(await aactor_of(request))
+    files = as_zip(actor_of(request))
     response = StreamingHttpResponse(files, content_type="application/zip")
     response["Content-Disposition"] = 'attachment; filename="carrel.zip"'
     return response

@@ -21,7 +21,7 @@ from chat.retrieval.base import Query
 from chat.retrieval.search import search
 from chat.web.files import table, time_left
 from chat.web.library import editable_index, groups_of, sources, with_facts, without_index
-from chat.web.people import aactor_of, actor_of, signed_in
+from chat.web.people import actor_of, signed_in
 from chat.web.said import said
 
 DIRECTORIES_AT_ONCE = 50
@@ -108,7 +108,7 @@ def change(request: HttpRequest, index_id: str) -> HttpResponse:
 @require_GET
 async def try_search(request: HttpRequest, index_id: str) -> HttpResponse:
     """What a question would find, with the scores of each stage."""
-    actor = await aactor_of(request)
+    actor = actor_of(request)
     row = await aget_object_or_404(Index.objects.visible_to(actor), pk=index_id)
     query = request.GET.get("q", "").strip()[:1000]
     context: dict[str, Any] = {"index": row, "query": query, "passages": []}

@@ -15,7 +15,7 @@ from chat.models import Document, File
 from chat.retrieval.leaves import picture, places
 from chat.web.document import number_of
 from chat.web.leaf import passage_on_page, version_of
-from chat.web.people import aactor_of, signed_in
+from chat.web.people import actor_of, signed_in
 
 A_DAY = "private, max-age=86400"  # seconds; the addresses in our pages change with the file
 PIECE = 256 * 1024  # bytes
@@ -59,7 +59,7 @@ async def marks(request: HttpRequest, index_id: str, file_id: str, number: int) 
 async def original(request: HttpRequest, index_id: str, file_id: str) -> StreamingHttpResponse:
     """The exact bytes, for those who keep the documents; no browser shows them in place."""
     document = await _document(request, index_id, file_id)
-    files = File.objects.visible_to(await aactor_of(request))
+    files = File.objects.visible_to(actor_of(request))
     file = await aget_object_or_404(files, pk=document.directory_file.file_id)
     headers = {
         "Content-Disposition": content_disposition_header(True, file.name) or "attachment",
@@ -91,7 +91,7 @@ async def _pieces(file: File) -> AsyncIterator[bytes]:
 async def _document(
     request: HttpRequest, index_id: str, file_id: str, with_text: bool = False
 ) -> Document:
-    documents = Document.objects.visible_to(await aactor_of(request)).readable()
+    documents = Document.objects.visible_to(actor_of(request)).readable()
     if not with_text:
         documents = documents.defer("text")
     document = await aget_object_or_404(

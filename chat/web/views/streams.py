@@ -23,12 +23,12 @@ from chat.events import sse
 from chat.events.log import log
 from chat.events.types import Stamped, Stop, Text, ToolResult, UserInput
 from chat.models import Actor, Session
-from chat.models.threads import give_back_connection, in_thread, page_in_thread
+from chat.models.threads import in_thread, page_in_thread
 from chat.runs import start_next
 from chat.web.conversation import turns_shown, waiting
 from chat.web.fragments import Fragments, partial
 from chat.web.notes import notes_on
-from chat.web.people import aactor_of, is_still_signed_in, note_visit
+from chat.web.people import actor_of, is_signed_in, is_still_signed_in, note_visit
 
 CHEAP = 0.005  # seconds of rendering that may be spent on every batch
 REST = 4.0  # times what a dearer one took, so that one reader never takes more than a fifth
@@ -64,7 +64,8 @@ async def events(request: HttpRequest, session_id: str) -> HttpResponseBase:
 
     A page whose session or sign-in has ended is told to stop: a 404 it would try again.
     """
-    actor = await aactor_of(request)
+    await is_signed_in(request)
+    actor = actor_of(request)
     if await in_thread(_visible)(actor, session_id) is None:
         if not request.htmx:
             raise Http404
@@ -79,7 +80,6 @@ async def follow(
     request: HttpRequest, actor: Actor, session_id: str, place: Place
 ) -> AsyncIterator[bytes]:
     """Frames for ever, until the session is no longer the actor's to see."""
-    await give_back_connection()
     yield sse.PING  # the line is open: the browser need not wait for the first word to know
     while True:
         follower = log.join(session_id, actor.person.pk)

@@ -19,7 +19,7 @@ from chat.actions.turns import (
 from chat.errors import CarrelError, Conflict, Invalid, Settled
 from chat.models import Actor, Feedback, Index, QueuedPrompt, Session, Turn
 from chat.web.conversation import conversation, empty_conversation, turn_shown
-from chat.web.people import aactor_of, actor_of, note_visit, signed_in
+from chat.web.people import actor_of, note_visit, signed_in
 from chat.web.said import said
 
 from .sessions import show_main
@@ -34,7 +34,7 @@ async def begin(request: HttpRequest) -> HttpResponse:
     """A new session with its first prompt; it has its own address from here on."""
     if request.method == "GET":
         return redirect("home")
-    actor = await aactor_of(request)
+    actor = actor_of(request)
     chosen = request.POST.getlist("index")
     try:
         session = await sync_to_async(_open_session)(actor, chosen)
@@ -52,7 +52,7 @@ async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
     """POST asks, or queues what is asked while a turn runs; with ``instead_of``, the seq of a turn,
     it makes a branch beside that one. GET reads the turns before ``?before=``,
     at least up to the one with the id ``?back_to=``."""
-    actor = await aactor_of(request)
+    actor = actor_of(request)
     if request.method == "GET":
         return await sync_to_async(_older)(request, actor, session_id)
     session = await aget_object_or_404(Session.objects.askable_by(actor), pk=session_id)
@@ -72,7 +72,7 @@ async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
 @signed_in
 @require_POST
 async def stop(request: HttpRequest, session_id: str) -> HttpResponse:
-    actor = await aactor_of(request)
+    actor = actor_of(request)
     session = await aget_object_or_404(Session.objects.askable_by(actor), pk=session_id)
     await cancel_turn(session)
     return HttpResponse(status=204) if request.htmx else redirect("session", session.pk)
