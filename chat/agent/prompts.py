@@ -2,13 +2,15 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from chat.events.transcript import Exchange, Transcript
 from chat.providers.base import Call, Excerpt, Message, estimate_tokens
 
 from .citations import MARKER
+from .tools import Outcome
 
 HISTORY_SHARE = 0.3  # of the context, at most, for earlier turns
 PASSAGES_SHARE = 0.4  # ... and for the passages found first
@@ -40,7 +42,7 @@ def opening(
     context_tokens: int,
 ) -> list[Message]:
     """The messages of a turn's first round."""
-    shown = within(excerpts, int(context_tokens * PASSAGES_SHARE))
+    shown = _shown(excerpts, context_tokens)
     found = "\n\n".join(map(_as_text, shown)) or "(No passage was found.)"
     content = (
         f"Indexes searched: {', '.join(index_names)}\n\n"
@@ -75,12 +77,24 @@ def round_messages(
     said: str, calls: Sequence[Call], results: Sequence[Mapping[str, Any]], context_tokens: int
 ) -> list[Message]:
     """What a round of tool calls adds to the conversation."""
-    budget = int(context_tokens * RESULT_SHARE) * 4 // max(len(calls), 1)
+    room = _room(context_tokens, len(calls))
     answers = [
-        Message("tool", _as_json(result)[:budget], call_id=call.id)
+        Message("tool", _as_json(result)[:room], call_id=call.id)
         for call, result in zip(calls, results, strict=True)
     ]
     return [Message("assistant", said, calls=tuple(calls)), *answers]
+
+
+def told_first(context_tokens: int, outcome: Outcome) -> Outcome:
+    """The first search without the passages that ``opening`` has no room for."""
+    shown = _shown(outcome.excerpts, context_tokens)
+    return _only(outcome, [one.number for one in shown])
+
+
+def told(context_tokens: int, calls: int, outcome: Outcome) -> Outcome:
+    """One of so many calls without the passages that ``round_messages`` has no room for."""
+    room = _room(context_tokens, calls)
+    return _only(outcome, numbers_in(_as_json(outcome.result)[:room], outcome.result))
 
 
 def numbers_in(told: str, result: Mapping[str, Any]) -> list[int]:
@@ -94,6 +108,24 @@ def numbers_in(told: str, result: Mapping[str, Any]) -> list[int]:
         for at, item in places
         if "number" in item and at + _as_json(item).index(_CONTENT) + len(_CONTENT) < len(told)
     ]
+
+
+def _only(outcome: Outcome, numbers: Collection[int]) -> Outcome:
+    """An outcome with the passages of these numbers alone."""
+    result = dict(outcome.result)
+    for name in result.keys() & {"results", "items"}:
+        result[name] = [one for one in result[name] if one.get("number") in (None, *numbers)]
+    excerpts = tuple(one for one in outcome.excerpts if one.number in numbers)
+    return replace(outcome, result=result, excerpts=excerpts)
+
+
+def _shown(excerpts: Sequence[Excerpt], context_tokens: int) -> list[Excerpt]:
+    return within(excerpts, int(context_tokens * PASSAGES_SHARE))
+
+
+def _room(context_tokens: int, calls: int) -> int:
+    """Characters for the result of one of so many calls."""
+    return int(context_tokens * RESULT_SHARE) * 4 // max(calls, 1)
 
 
 def within(excerpts: Sequence[Excerpt], budget: int) -> list[Excerpt]:

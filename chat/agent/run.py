@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from chat.errors import (
@@ -88,9 +89,11 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
     """
     toolbox = Toolbox(job.index_names)
     query = await standalone(job.question, job.transcript, job.model)
-    taken = set(job.call_ids)
+    taken, tokens = set(job.call_ids), job.context_tokens
     search = Call("retrieve_0", "retrieve", {"query": query, "index_ids": list(job.index_names)})
-    (found,) = await _use(toolbox, told_apart([search], taken), log)
+    (found,) = await _use(
+        toolbox, told_apart([search], taken), log, partial(prompts.told_first, tokens)
+    )
     if found.failed:
         raise found.failed
     asking = Asking(job, toolbox, found.excerpts, log)
@@ -113,7 +116,7 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
                     "The model ended its reply without a word. Ask again, or choose another model."
                 )
             return
-        outcomes = await _use(toolbox, calls, log)
+        outcomes = await _use(toolbox, calls, log, partial(prompts.told, tokens, len(calls)))
         asking.add(reply.said, calls, [outcome.result for outcome in outcomes])
 
 
@@ -179,11 +182,20 @@ def told_apart(calls: Sequence[Call], taken: set[str]) -> list[Call]:
     return apart
 
 
-async def _use(toolbox: Toolbox, calls: Sequence[Call], log: TurnLog) -> list[Outcome]:
-    """Do calls side by side. Each gets exactly one result, even when the turn is broken off."""
+async def _use(
+    toolbox: Toolbox, calls: Sequence[Call], log: TurnLog, told: Callable[[Outcome], Outcome]
+) -> list[Outcome]:
+    """Do calls side by side. Each gets exactly one result, even when the turn is broken off.
+
+    The log keeps what the model is ``told`` of it: whoever settles a turn knows no other passages.
+    """
+
+    async def use(call: Call) -> Outcome:
+        return told(await toolbox.use(call))
+
     for call in calls:
         log.append(ToolCall(call.id, call.name, call.arguments))
-    tasks = [asyncio.ensure_future(toolbox.use(call)) for call in calls]
+    tasks = [asyncio.ensure_future(use(call)) for call in calls]
     try:
         return await asyncio.gather(*tasks)
     finally:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from chat.agent import prompts
 from chat.agent.followups import search_text
 from chat.agent.titles import MAX_LENGTH, first_line
+from chat.agent.tools import Outcome
 from chat.events.transcript import Exchange, Transcript
 from chat.events.types import Text
 from chat.providers.base import Call, Excerpt
@@ -75,6 +76,19 @@ def test_a_number_is_shown_if_the_words_under_it_begin_before_the_cut():
     assert prompts.numbers_in(whole[: whole.index("assage 2")], result) == [1, 2]
     assert prompts.numbers_in(whole[: whole.index("Passage 2")], result) == [1]
     assert prompts.numbers_in('{"number": 4, "file_name": "rules.md", "content": "The', read) == [4]
+
+
+def test_a_result_has_only_the_passages_there_is_room_for():
+    passages = [{"number": number, "content": str(number) * 1_000} for number in (1, 2, 3, 4)]
+    outcome = Outcome({"results": passages})
+    files = {"items": [{"file_name": "a.md"}] * 300}
+
+    told = prompts.told(4_000, 2, outcome).result  # 1,600 characters for each of two calls
+
+    assert told == {"results": passages[:2]}
+    _, answer = prompts.round_messages("", [Call("a", "retrieve", {})] * 2, [told] * 2, 4_000)[1:]
+    assert prompts.numbers_in(answer.content, told) == [1, 2]
+    assert prompts.told(4_000, 2, Outcome(files)).result == files
 
 
 def test_a_question_that_leans_on_the_last_one_is_searched_with_its_words():
