@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from chat.providers.base import Vectors
 from chat.providers.pieces import Pieces
 
-_BATCH = 64  # texts whose pieces are looked up at once: bounds the memory of a long list
+_BATCH = 32  # texts whose pieces are looked up at once: more have too many pieces in all
 _ID = 2  # bytes of a word piece's number
 _WORDS_KEPT = 50_000  # word vectors kept at hand, 1 KB each
 
@@ -68,7 +67,7 @@ class StaticEmbedder:
         column[used] = np.arange(len(used))
         cells = np.repeat(np.arange(len(texts)) * len(used), lengths) + column[ids]
         counts = np.bincount(cells, minlength=len(texts) * len(used)).astype(np.float32)
-        vectors = counts.reshape(len(texts), -1) @ rows[used].astype(np.float32)
+        vectors = counts.reshape(len(texts), -1) @ rows[used]
         # The sum points where the mean does, and only the direction is kept.
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors /= np.where(norms > 0, norms, 1)
@@ -76,10 +75,10 @@ class StaticEmbedder:
 
 
 _loading = threading.Lock()
-_loaded: list[tuple[Pieces, NDArray[np.float16]]] = []
+_loaded: list[tuple[Pieces, Vectors]] = []
 
 
-def _model() -> tuple[Pieces, NDArray[np.float16]]:
+def _model() -> tuple[Pieces, Vectors]:
     """What cuts texts into word pieces, and the vector of each piece.
 
     From the package's two data files; its own loader would ask the network for one of them.
@@ -92,7 +91,7 @@ def _model() -> tuple[Pieces, NDArray[np.float16]]:
             tokenizer = Tokenizer.from_file(str(path))
             tokenizer.no_padding()
             tokenizer.no_truncation()
-            _loaded.append((Pieces(tokenizer), weights["embedding.weight"]))
+            _loaded.append((Pieces(tokenizer), weights["embedding.weight"].astype(np.float32)))
         return _loaded[0]
 
 

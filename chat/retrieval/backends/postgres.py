@@ -16,7 +16,7 @@ from chat.retrieval.base import Candidate, Condition, Query
 
 from .conditions import COLUMNS, SQL, allowed_documents, any_value, negated
 from .frequencies import Frequencies
-from .stems import asked_stems, count_stems, plain
+from .stems import asked_stems, count_stems, plain, stem_of
 
 _REBUILT_AT_ONCE = 1_000  # chunks
 _RESCORED = 1_000  # vectors that a sketch lets through, at least
@@ -96,6 +96,8 @@ class PostgresSearch:
     ) -> dict[int, float]:
         """BM25 by chunk id, best first."""
         words = list(dict.fromkeys(asked_stems(text)))
+        if not words:
+            return {}
         found = self._frequencies.look_up(words)
         rarities = [_rarity(count, found.chunks) for count in found.counts]
         chosen, parameters = _of_documents(allowed)
@@ -182,7 +184,7 @@ def _as_text(vector: Vectors) -> str:
 
 def _weights(title: str, text: str) -> Iterator[tuple[str, float]]:
     """Each stem of a chunk with its part of the BM25: all of it but how rare the word is."""
-    counts, words = count_stems(title, text)
+    counts, words = count_stems(title, text, stem_of)
     length = words / _USUAL_LENGTH
     for word, count in counts.items():
         yield word, count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * length))

@@ -6,10 +6,9 @@ them is asked for is not: one question in 10,000 then counts a word too many.
 
 import math
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from .frequencies import Found
 from .shelf import Shelf
+from .stems import count_stems, stem_of
 
 Ids = NDArray[np.int64]
 Floats = NDArray[Any]
@@ -27,20 +27,35 @@ Columns = tuple[Ids, Ids, Ids, NDArray[np.float32], NDArray[Any]]
 _K1, _B = 1.2, 0.75  # as FTS5 has them
 _LEAST = 1e-6  # of a word that half of all chunks have, as there
 _BYTES = 500  # of a chunk of 1,100 characters, about; its vector takes 1,072
+_TERMS_KEPT = 200_000  # some 25 MB
 _MOST_ROWS = 2**24  # an index: a row has 24 bits of a posting, a count eight
 _FETCHED_AT_ONCE = 10_000  # rows
 
 
-def packed_stems(counts: Mapping[str, int]) -> bytes:
-    """What ``chat_words`` keeps of a chunk: four bytes for each stem, then one for each count."""
-    numbers: Counter[int] = Counter()
-    for stem, count in counts.items():
-        numbers[_number(stem)] += count
-    stems = np.fromiter(numbers, "<u4", len(numbers))
-    return stems.tobytes() + bytes(min(count, 255) for count in numbers.values())
+def packed_words(title: str, text: str) -> tuple[int, bytes]:
+    """What ``chat_words`` keeps of a chunk: how many words it has; and four bytes for each stem,
+    then one for each count."""
+    counts, length = count_stems(title, text, _numbers.__getitem__)
+    stems = np.fromiter(counts, "<u4", len(counts))
+    most = max(counts.values(), default=0)
+    if most > 255:
+        counts = {stem: min(count, 255) for stem, count in counts.items()}
+    return length, stems.tobytes() + bytes(counts.values())
 
 
-@lru_cache(maxsize=100_000)
+class _Numbers(dict[str, int]):
+    """By term the number of its stem. Full, it starts afresh: words in use come back at once."""
+
+    def __missing__(self, term: str) -> int:
+        if len(self) >= _TERMS_KEPT:
+            self.clear()
+        number = self[term] = _number(stem_of(term))
+        return number
+
+
+_numbers = _Numbers()
+
+
 def _number(stem: str) -> int:
     return zlib.crc32(stem.encode("utf-8", "surrogatepass"))
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
 from django.conf import settings
 from django.db import connection, transaction
 
@@ -18,12 +19,12 @@ from chat.retrieval.base import Candidate, Condition, Query
 
 from .conditions import COLUMNS, SQL, allowed_documents, any_value, negated
 from .frequencies import Frequencies
-from .postings import packed_stems, rank_by_words
+from .postings import packed_words, rank_by_words
 from .shelf import Shelf, revisions_of
-from .stems import asked_stems, count_stems, plain
+from .stems import asked_stems, plain
 from .vectors import rank_by_vector
 
-_REBUILT_AT_ONCE = 1_000  # chunks
+_WRITTEN_AT_ONCE = 1_000  # chunks: of each five values in one statement, which takes 32,000
 
 
 class SQLiteSearch:
@@ -38,29 +39,40 @@ class SQLiteSearch:
     # Writing --------------------------------------------------------------------------------------
 
     def write(self, chunk_ids: Sequence[int]) -> None:
-        ids = json.dumps(list(chunk_ids))
+        for start in range(0, len(chunk_ids), _WRITTEN_AT_ONCE):
+            self._write(json.dumps(list(chunk_ids[start : start + _WRITTEN_AT_ONCE])))
+
+    def _write(self, ids: str) -> None:
+        """In few statements of few rows: at each, this thread waits for its turn in Python."""
         with connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM chat_fulltext WHERE rowid IN ({_VALUES})", [ids])
             cursor.execute(
                 f"""
-                SELECT chunk.id, document_id, chunk.index_id,
-                       document.name || ' ' || document.title || ' ' || chunk.heading, chunk.text
-                FROM chat_chunk chunk JOIN chat_document document ON document.id = document_id
-                WHERE chunk.id IN ({_VALUES})
+                INSERT INTO chat_fulltext (rowid, scope, title, text)
+                SELECT chunk.id, substr(chunk.index_id, 5), {_TITLE}, chunk.text {_WRITTEN}
                 """,
                 [ids],
             )
-            rows = cursor.fetchall()
-            cursor.executemany(
-                "INSERT INTO chat_fulltext (rowid, scope, title, text) VALUES (%s, %s, %s, %s)",
-                [(id, index_id[4:], title, text) for id, _, index_id, title, text in rows],
-            )
-            cursor.executemany(
-                """
-                REPLACE INTO chat_words (chunk_id, document_id, index_id, length, stems)
-                VALUES (%s, %s, %s, %s, %s)
+            cursor.execute(
+                f"""
+                SELECT json_group_array(
+                    json_array(chunk.id, document_id, chunk.index_id, {_TITLE}, chunk.text)
+                ) {_WRITTEN}
                 """,
-                [(*keys, *_words(title, text)) for *keys, title, text in rows],
+                [ids],
+            )
+            [(found,)] = cursor.fetchall()
+            rows = [
+                (*keys, *packed_words(title, text)) for *keys, title, text in orjson.loads(found)
+            ]
+            if not rows:
+                return
+            cursor.execute(
+                f"""
+                REPLACE INTO chat_words (chunk_id, document_id, index_id, length, stems)
+                VALUES {", ".join(["(%s, %s, %s, %s, %s)"] * len(rows))}
+                """,
+                [value for row in rows for value in row],
             )
             _mark_changed(cursor, f"SELECT index_id FROM chat_chunk WHERE id IN ({_VALUES})", ids)
 
@@ -81,9 +93,9 @@ class SQLiteSearch:
             with connection.cursor() as cursor:
                 cursor.execute("DELETE FROM chat_fulltext")
                 cursor.execute("DELETE FROM chat_words")
-        for start in range(0, len(ids), _REBUILT_AT_ONCE):
+        for start in range(0, len(ids), _WRITTEN_AT_ONCE):
             with transaction.atomic():
-                self.write(ids[start : start + _REBUILT_AT_ONCE])
+                self.write(ids[start : start + _WRITTEN_AT_ONCE])
         return len(ids)
 
     # Ranking --------------------------------------------------------------------------------------
@@ -143,12 +155,12 @@ def _rank_by_fulltext(query: Query, allowed: Sequence[int] | None, limit: int) -
         return dict(cursor.fetchall())
 
 
-def _words(title: str, text: str) -> tuple[int, bytes]:
-    counts, length = count_stems(title, text)
-    return length, packed_stems(counts)
-
-
 _VALUES = "SELECT value FROM json_each(%s)"  # a list as one parameter: there is no limit to it
+_TITLE = "document.name || ' ' || document.title || ' ' || chunk.heading"
+_WRITTEN = f"""
+    FROM chat_chunk chunk JOIN chat_document document ON document.id = document_id
+    WHERE chunk.id IN ({_VALUES})
+"""
 
 
 def _mark_changed(cursor, indexes: str, ids: str) -> None:

@@ -3,19 +3,25 @@
 import re
 import unicodedata
 from collections import Counter
-from functools import lru_cache
+from collections.abc import Callable
+from typing import TypeVar
 
 from chat.providers.words import content_terms, stem, terms
+
+Key = TypeVar("Key", str, int)
 
 TITLE_WEIGHT = 2  # a word of the title counts so often
 
 
-def count_stems(title: str, text: str) -> tuple[Counter[str], int]:
-    """How often each stem counts in a passage, and how many words the passage has."""
-    in_title, in_text = ([stem_of(term) for term in terms(part)] for part in (title, text))
-    counts = Counter(in_text)
-    for word in in_title:
-        counts[word] += TITLE_WEIGHT
+def count_stems(title: str, text: str, as_key: Callable[[str], Key]) -> tuple[Counter[Key], int]:
+    """How often each stem counts in a passage, and how many words the passage has.
+
+    ``as_key`` makes of a term its stem, or what is to stand for that.
+    """
+    in_title, in_text = terms(title), terms(text)
+    counts = Counter(map(as_key, in_text))
+    for key in map(as_key, in_title):
+        counts[key] += TITLE_WEIGHT
     return counts, len(in_title) + len(in_text)
 
 
@@ -24,7 +30,6 @@ def asked_stems(text: str) -> list[str]:
     return [stem_of(term) for term in dict.fromkeys(content_terms(text))]
 
 
-@lru_cache(maxsize=100_000)
 def stem_of(term: str) -> str:
     return stem(plain(term))
 
