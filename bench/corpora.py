@@ -32,17 +32,18 @@ def folders() -> list[Path]:
 
 
 @contextmanager
-def carrel() -> Iterator[Server]:
+def carrel(database_url: str = "", keep: Path | None = None) -> Iterator[Server]:
     """A Carrel of its own, thrown away afterwards; Django is set up on its data.
 
-    ``start("web")`` it once it is filled.
+    ``start("web")`` it once it is filled. Its files are in ``keep``, if that is given, and stay.
     """
-    with tempfile.TemporaryDirectory(prefix="carrel-bench-") as data:
-        os.environ |= {"DJANGO_SETTINGS_MODULE": "chatsite.settings", "CARREL_DATA_DIR": data}
-        os.environ |= {"LOG_LEVEL": "WARNING"}
-        os.environ.pop("DATABASE_URL", None)
+    with tempfile.TemporaryDirectory(prefix="carrel-bench-") as made:
+        data = keep or Path(made)
+        url = database_url or f"sqlite:///{data.resolve()}/carrel.sqlite3"
+        os.environ |= {"DJANGO_SETTINGS_MODULE": "chatsite.settings", "CARREL_DATA_DIR": str(data)}
+        os.environ |= {"LOG_LEVEL": "WARNING", "DATABASE_URL": url}
         django.setup()
-        server = Server(Path(data))
+        server = Server(data, DATABASE_URL=url)
         try:
             yield server
         finally:

@@ -1,12 +1,16 @@
 """How long a search takes: beside SQLite's bare full-text query, and beside others.
 
     python -m bench.search_speed [--chunks 10000 100000] [--questions 100]
+                                 [--databases sqlite postgresql] [--keep FOLDER]
 
 Passages are put together anew from the sentences of the collections in ``$RETRIEVAL_DATA``;
 questions are the collections'. Whole requests are ``POST /api/v1/retrieval/retrieve`` over one kept
-connection, warm, one after the other; the bare query is FTS5's over a table of the same passages.
-One index of all passages is set against ten of a tenth each. Figures are medians over the
-questions, of the best of three times each.
+connection, warm, one after the other; the bare query is that of the database's own full text over a
+table of the same passages. One index of all passages is set against ten of a tenth each. Figures
+are medians over the questions, of the best of three times each.
+
+PostgreSQL is one of the bench's own, as the tests have it. With ``--keep`` what was filled on
+SQLite is used again the next time.
 
 ``PEERS=/path/to/python`` adds Chroma, LanceDB and LlamaIndex, from an environment of their own
 with ``chromadb lancedb llama-index-core llama-index-retrievers-bm25 pyarrow``.
@@ -23,7 +27,9 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +37,7 @@ import numpy as np
 
 from chat.providers.embedded import StaticEmbedder
 from chat.providers.words import content_terms, sentences
+from tests.server import Server
 
 from .corpora import carrel, folders, rows
 
@@ -42,6 +49,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--chunks", type=int, nargs="*", default=[10_000, 100_000])
     parser.add_argument("--questions", type=int, default=100)
+    parser.add_argument("--databases", nargs="*", default=["sqlite", "postgresql"])
+    parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     if not folders():
         return
@@ -51,7 +60,13 @@ def main() -> None:
         texts = passages(count)
         vectors = StaticEmbedder().encode(texts)
         print(f"{count} passages of {statistics.mean(map(len, texts)):.0f} characters", flush=True)
-        measure(texts, vectors, asked)
+        for database in options.databases:
+            keep = options.keep and options.keep / str(count)
+            # In a process of its own: Django has one database.
+            arguments = (database, keep, texts, vectors, asked)
+            process = get_context("spawn").Process(target=measure, args=arguments)
+            process.start()
+            process.join()
         ask_peers(texts, vectors, asked)
 
 
@@ -72,11 +87,18 @@ def passages(count: int) -> list[str]:
     return made
 
 
-def measure(texts: Sequence[str], vectors: np.ndarray, asked: Sequence[str]) -> None:
-    with carrel() as server:
+def measure(
+    database: str,
+    keep: Path | None,
+    texts: Sequence[str],
+    vectors: np.ndarray,
+    asked: Sequence[str],
+) -> None:
+    print(f"  on {database}", flush=True)
+    with installed(database, keep) as server:
         whole = fill("whole", texts, vectors)
         parts = [fill(f"part {n}", texts[n::10], vectors[n::10]) for n in range(10)]
-        bare = bare_query(Path(server.data) / "bare.sqlite3", texts)
+        bare = {"sqlite": bare_fts5, "postgresql": bare_tsvector}[database](server, texts)
         print_time("bare full-text query", baseline := median(bare, asked))
         server.start("web")
         with server.api() as api:
@@ -92,6 +114,21 @@ def measure(texts: Sequence[str], vectors: np.ndarray, asked: Sequence[str]) -> 
         vector_stage(whole, vectors, asked)
 
 
+@contextmanager
+def installed(database: str, keep: Path | None) -> Iterator[Server]:
+    if database == "sqlite":
+        with carrel(keep=keep) as server:
+            yield server
+        return
+    from tests.postgres import running_server
+
+    with running_server() as postgres, carrel(postgres.new_database()) as server:
+        yield server
+        from django.db import connection
+
+        connection.close()
+
+
 def fill(name: str, texts: Sequence[str], vectors: np.ndarray) -> str:
     """An index of those passages, written as a sync would write them; answers its id."""
     from django.db import transaction
@@ -101,6 +138,8 @@ def fill(name: str, texts: Sequence[str], vectors: np.ndarray) -> str:
     from chat.models import Chunk, Directory, DirectoryFile, Document, File, Index, Project
 
     project = Project.default()
+    if kept := Index.objects.filter(name=name).first():
+        return kept.pk
     directory = Directory.objects.create(project=project, name=name)
     index = Index.objects.create(
         project=project, directory=directory, name=name, last_synced_at=timezone.now()
@@ -138,7 +177,9 @@ def fill(name: str, texts: Sequence[str], vectors: np.ndarray) -> str:
     return index.pk
 
 
-def bare_query(path: Path, texts: Iterable[str]) -> Callable[[str], Any]:
+def bare_fts5(server: Server, texts: Iterable[str]) -> Callable[[str], Any]:
+    path = server.data / "bare.sqlite3"
+    path.unlink(missing_ok=True)
     database = sqlite3.connect(path)
     database.execute("CREATE VIRTUAL TABLE passages USING fts5(text, tokenize='porter unicode61')")
     database.executemany("INSERT INTO passages VALUES (?)", ((text,) for text in texts))
@@ -148,6 +189,29 @@ def bare_query(path: Path, texts: Iterable[str]) -> Callable[[str], Any]:
         words = " OR ".join(f'"{term}"' for term in dict.fromkeys(content_terms(text)))
         sql = "SELECT rowid, rank FROM passages WHERE passages MATCH ? ORDER BY rank LIMIT 50"
         return database.execute(sql, (words,)).fetchall()
+
+    return query
+
+
+def bare_tsvector(server: Server, texts: Iterable[str]) -> Callable[[str], Any]:
+    import psycopg
+
+    database = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
+    database.execute("CREATE TABLE passages (id serial, words tsvector)")
+    with database.cursor() as cursor:
+        sql = "INSERT INTO passages (words) VALUES (to_tsvector('english', %s))"
+        cursor.executemany(sql, [(text,) for text in texts])
+    database.execute("CREATE INDEX ON passages USING gin (words)")
+    database.execute("VACUUM ANALYZE")  # all tables, as the server itself does within minutes
+
+    def query(text: str) -> Any:
+        words = " | ".join(dict.fromkeys(content_terms(text)))
+        sql = """
+            SELECT id, ts_rank_cd(words, asked) AS rank
+            FROM passages, to_tsquery('english', %s) AS asked
+            WHERE words @@ asked ORDER BY rank DESC LIMIT 50
+        """
+        return database.execute(sql, [words]).fetchall()
 
     return query
 
@@ -166,18 +230,18 @@ def one_against_ten(whole: str, parts: Sequence[str], asked: Sequence[str]) -> N
 
 
 def vector_stage(index_id: str, vectors: np.ndarray, asked: Sequence[str]) -> None:
+    from chat import conf
     from chat.models import Chunk
-    from chat.retrieval.backends.shelf import Shelf, revisions_of
-    from chat.retrieval.backends.vectors import rank_by_vector
+    from chat.retrieval.base import Query
 
-    shelf, embedder = Shelf(2**30), StaticEmbedder()
+    embedder, backend = StaticEmbedder(), conf.search_backend()
     ids = np.array(Chunk.objects.filter(index=index_id).order_by("pk").values_list("pk", flat=True))
     shared = []
     rankings = {text: embedder.encode([text])[0] for text in asked}
 
-    def rank(text: str) -> dict[int, float]:
-        revisions = revisions_of([index_id])
-        return rank_by_vector(shelf, revisions, embedder.name, rankings[text], None, 10)
+    def rank(text: str) -> list[int]:
+        found = backend.rank(Query("", (index_id,)), rankings[text], 10)
+        return [one.chunk_id for one in found]
 
     took = median(rank, asked)
     for text in asked:
