@@ -31,6 +31,13 @@ def redis() -> str:
     return found
 
 
+def nginx() -> str:
+    """The path of an nginx."""
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
+    needs(found, "nginx", "apt install nginx")
+    return found
+
+
 def node() -> str:
     """The path of a Node."""
     found = shutil.which("node") or ""
