@@ -74,7 +74,7 @@ class Fragments:
         partials = []
         if kinds - {TextDelta, ThinkingDelta} or self.shown.status != reading.status:
             partials.append(self._trace(reading))
-        elif ThinkingDelta in kinds:
+        elif ThinkingDelta in kinds and reading.trace.thinking:
             words = "".join(s.event.content for s in news if isinstance(s.event, ThinkingDelta))
             partials.append(partial(f"#{reading.id}-thinking", "beforeend", escape(words)))
         self.shown.status = reading.status

@@ -1,7 +1,8 @@
 """How an answer was made, step by step, as far as its reader may see it.
 
 What was done is for all who read the session. What it brought is for those who may read the index
-it comes from; what the answer cites of it, for all again.
+it comes from; what the answer cites of it, for all again. A thought may say again whatever had been
+found before it: it is for those to whom all of that is open.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from chat.events.transcript import Exchange, Thought, ToolUse
+from chat.events.transcript import Step as Happened
 
 from .said import said
 from .sources import Source, source_of
@@ -34,11 +36,12 @@ class Step:
     passages: Sequence[tuple[Source, str]] = ()
     files: Sequence[str] = ()  # names
     withheld: int = 0  # passages and files that are not open to the reader
+    is_closed: bool = False  # a thought over some that are not
 
     @property
     def is_long(self) -> bool:
         """Whether there is more than a line of it, to be read by who asks for it."""
-        return bool(self.text or self.passages or self.files or self.withheld)
+        return bool(self.text or self.passages or self.files or self.withheld or self.is_closed)
 
 
 class Trace:
@@ -53,14 +56,22 @@ class Trace:
     @cached_property
     def steps(self) -> list[Step]:
         """Whole ones, in order; texts and warnings are said in places of their own."""
-        steps = []
+        steps: list[Step] = []
         for at, step in enumerate(self.exchange.steps):
             if isinstance(step, ToolUse):
                 steps.append(self._tool(at, step))
             elif isinstance(step, Thought) and step.content.strip():
                 title = f"{_('Thought')} · {in_seconds(step.seconds)}"
-                steps.append(Step(at, "thinking", title, text=step.content))
+                is_closed = not self._is_all_open(self.exchange.steps[:at])
+                text = "" if is_closed else step.content
+                steps.append(Step(at, "thinking", title, text=text, is_closed=is_closed))
         return steps
+
+    @property
+    def thinking(self) -> str:
+        """The thought under way, as far as it is open to the reader: whole or not at all."""
+        is_open = self._is_all_open(self.exchange.steps)
+        return self.exchange.open_thinking if is_open else ""
 
     def doing(self, use: ToolUse) -> str:
         """What a tool does, and once it is done what came of it."""
@@ -69,6 +80,14 @@ class Trace:
     def is_open(self, passage: Mapping[str, Any]) -> bool:
         """Whether the reader may see it."""
         return passage["index_id"] in self.indexes or passage["number"] in self.cited
+
+    def _is_all_open(self, steps: Sequence[Happened]) -> bool:
+        """Whether the reader may see all that these have brought."""
+        uses = [step for step in steps if isinstance(step, ToolUse)]
+        return all(
+            all(map(self.is_open, use.passages)) and len(self._files(use)) == len(_listed(use))
+            for use in uses
+        )
 
     def _tool(self, at: int, use: ToolUse) -> Step:
         passages = [one for one in use.passages if self.is_open(one)]

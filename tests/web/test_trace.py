@@ -48,6 +48,9 @@ def happened(index, passage, citation) -> list:
         UserInput("Which lamps?"),
         ToolCall("a", "retrieve", {"query": "Which lamps?", "index_ids": [index.pk]}),
         ToolResult("a", "retrieve", {"results": [passage, other]}),
+        ThinkingDelta("It says: "),
+        ThinkingDelta(PENCILS),
+        Thinking(f"It says: {PENCILS}"),
         ToolCall("b", "find", {"index_id": index.pk, "file_name_contains": "les"}),
         ToolResult("b", "find", listed),
         ToolCall("c", "read", {"index_id": index.pk, "file_id": file_id, "offset": start}),
@@ -85,8 +88,9 @@ def steps(client, session, **headers: str) -> list[str]:
 def test_a_traces_passages_are_loaded_when_it_is_opened(client, session, turn):
     html = page(client, session)
 
-    found, listed, read = steps(client, session, **{"hx-request": "true"})
+    found, thought, listed, read = steps(client, session, **{"hx-request": "true"})
 
+    assert PENCILS in thought
     assert CITED not in html and PENCILS not in html
     assert CITED in re.sub("</?mark>", "", found) and PENCILS in found
     assert "rules.md" in listed and PENCILS[:9] in read
@@ -95,7 +99,7 @@ def test_a_traces_passages_are_loaded_when_it_is_opened(client, session, turn):
 
 @pytest.mark.django_db
 def test_without_script_a_step_is_a_page_that_leads_back(client, session, turn):
-    found, _listed, _read = steps(client, session)
+    found, *_rest = steps(client, session)
 
     assert "<html" in found and PENCILS in found
     assert f'href="{reverse("session", args=[session.pk])}#turn-{turn.pk}"' in found
@@ -106,11 +110,12 @@ def test_a_reader_of_a_share_sees_of_the_trace_what_the_answer_cites(client, ses
     client.force_login(guest)
 
     html = page(client, session)
-    found, listed, read = steps(client, session, **{"hx-request": "true"})
+    found, thought, listed, read = steps(client, session, **{"hx-request": "true"})
 
     assert CITED in re.sub("</?mark>", "", found)
     assert "1 result lies in a document that is not open to you." in found
-    for piece in (html, found, listed, read):
+    assert "thought over documents that are not all open to you" in thought
+    for piece in (html, found, thought, listed, read):
         assert "pencil" not in piece.lower()
     assert "rules.md" not in listed
 
@@ -120,9 +125,10 @@ def test_a_reader_of_a_share_who_may_use_the_index_sees_all_that_was_found(clien
     Session.objects.update(sharing=Session.Sharing.READ_ONLY)
     client.force_login(make_user("colleague"))
 
-    found, listed, read = steps(client, session, **{"hx-request": "true"})
+    found, thought, listed, read = steps(client, session, **{"hx-request": "true"})
 
-    assert PENCILS in found and "rules.md" in listed and PENCILS[:9] in read
+    assert PENCILS in found and PENCILS in thought
+    assert "rules.md" in listed and PENCILS[:9] in read
     assert "not open to you" not in found + listed + read
 
 
@@ -136,7 +142,7 @@ def watched(session, turn, events, person, rf) -> str:
 
 @pytest.mark.django_db
 def test_a_stream_tells_a_reader_of_a_share_no_more_than_the_page(
-    session, turn, happened, reader, guest, rf
+    session, turn, happened, guest, rf
 ):
     uncited = [one for one in happened if not isinstance(one, Text | Stop)]
 
@@ -145,6 +151,17 @@ def test_a_stream_tells_a_reader_of_a_share_no_more_than_the_page(
 
     assert "pencil" not in told.lower() and "not open" not in told
     assert "rules.md" not in before and "Reading a document" in before
+
+
+@pytest.mark.django_db
+def test_a_thought_is_streamed_to_those_who_may_read_what_it_is_about(
+    session, turn, happened, reader, rf
+):
+    until = next(n for n, one in enumerate(happened) if isinstance(one, Thinking))
+
+    html = watched(session, turn, happened[:until], reader, rf)
+
+    assert "It says: " in html and PENCILS in html
 
 
 @pytest.mark.django_db
@@ -167,7 +184,7 @@ def test_an_export_holds_no_passage(client, session, turn):
 def test_a_step_of_another_session_or_none_is_not_found(client, session, turn, reader):
     mine = Session.objects.create(project=session.project, owner=reader)
 
-    for pk, at in [(mine.pk, 0), (session.pk, 3), (session.pk, 99)]:
+    for pk, at in [(mine.pk, 0), (session.pk, 4), (session.pk, 99)]:
         assert client.get(reverse("step", args=[pk, turn.seq, at])).status_code == 404
     client.force_login(make_user("stranger"))
     assert client.get(reverse("step", args=[session.pk, turn.seq, 0])).status_code == 404
