@@ -21,7 +21,7 @@ def comparable(text: str) -> str:
 
 
 class TurnWords(models.Model):
-    """A turn's question and answer, comparable. Derived, once it has ended: events are the truth.
+    """A turn's question and, once it has ended, answer, comparable. Derived: events are the truth.
 
     By themselves, since the rows of events hold far more, and JSON cannot be searched as quickly.
     """
@@ -40,7 +40,7 @@ class TurnWords(models.Model):
 
     @classmethod
     def keep(cls, turn_id: int, session_id: str, said: Iterable[str]) -> None:
-        """Of a turn that has just ended; in the transaction that ends it."""
+        """Of a turn that has just begun or ended; in the transaction that begins or ends it."""
         row = cls(turn_id=turn_id, session_id=session_id, text=comparable("\n".join(said)))
         cls.objects.bulk_create(
             [row], update_conflicts=True, unique_fields=["turn"], update_fields=["text"]

@@ -12,7 +12,17 @@ from chat.agent.titles import first_line
 from chat.errors import Conflict, Invalid, NotFound, Settled
 from chat.events.leases import next_seq, process_name, row, settle_dead
 from chat.events.types import Stamped, UserInput
-from chat.models import MAX_INDEXES, Actor, BoundIndex, Event, Index, QueuedPrompt, Session, Turn
+from chat.models import (
+    MAX_INDEXES,
+    Actor,
+    BoundIndex,
+    Event,
+    Index,
+    QueuedPrompt,
+    Session,
+    Turn,
+    TurnWords,
+)
 from chat.models.prepared import Prepared, made
 from chat.models.sessions import lease_end
 
@@ -137,6 +147,7 @@ def _begin(
         raise Conflict(BUSY) from exc
     first = Stamped(seq, turn.pk, now, UserInput(prompt.text))
     Event.objects.bulk_create([row(session.pk, first)])
+    TurnWords.keep(turn.pk, session.pk, [prompt.text])
     session.tip = turn
     session.is_branched = session.is_branched or prompt.instead_of is not None
     session.title = session.title or first_line(prompt.text)

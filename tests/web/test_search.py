@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from chat.events.types import Text, UserInput
 from chat.models import Document, Session, TurnWords, Visit
+from chat.runs import claims
 from chat.web.search import excerpt
 from tests.factories import make_session, make_user
 from tests.web.conftest import done, write_turn
@@ -47,6 +48,15 @@ def test_a_number_is_found_as_any_word_is(client, session):
     say(session, "42", "true")
 
     assert found(client, "true 42") == [session.pk]
+
+
+def test_a_question_is_found_while_it_is_being_answered(client, session, reader):
+    say(session, "What colour is it?", "Dark green.")
+    session.queued_prompts.create(asked_by=reader, prompt="And who waters the orchids?")
+    claims.claim_queued(session.pk)
+
+    assert found(client, "green orchids") == [session.pk]
+    assert "waters the <mark>orchids</mark>?" in search(client, "orchids")
 
 
 @pytest.mark.parametrize("query", ["green pencils", "100% green", "gr_en", "orchid"])
