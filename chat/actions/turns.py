@@ -81,13 +81,7 @@ def choose_branch(session: Session, turn: Turn) -> None:
         raise NotFound("No such session.")
     if locked.turns.running().exists():
         raise Conflict(claims.BUSY)
-    children: dict[int | None, int] = {}  # the newest of each parent
-    for pk, parent in locked.turns.order_by("seq").values_list("pk", "parent"):
-        children[parent] = pk
-    tip = turn.pk
-    while tip in children:
-        tip = children[tip]
-    Session.objects.filter(pk=session.pk).update(tip=tip)
+    Session.objects.filter(pk=session.pk).update(tip=locked.end_of(turn.pk))
     transaction.on_commit(partial(async_to_sync(log.announce), session.pk))
 
 

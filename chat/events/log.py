@@ -92,15 +92,17 @@ class EventLog:
         """``announce_to``, as far as this process goes."""
         self.tell([one.session_id for one in self._followers if one.person in people])
 
-    def history(self, session_id: str, after: int = 0, before: int | None = None) -> list[Stamped]:
-        """Saved events of the current branch after ``after`` and before ``before``, in order,
-        without the deltas of ended turns.
+    def history(
+        self, session_id: str, after: int = 0, before: int | None = None, tip: int | None = None
+    ) -> list[Stamped]:
+        """Saved events of the current branch, or the one that ends with the turn ``tip``, after
+        ``after`` and before ``before``, in order, without the deltas of ended turns.
 
         Synchronous. A turn whose process has died is brought to its end first.
         """
         unsaved = end_dead(session_id) or []
         replaced = Q(type__in=Event.DELTAS) & ~Q(turn__state=Turn.State.RUNNING)
-        rows = on_branch(session_id).filter(seq__gt=after).exclude(replaced)
+        rows = on_branch(session_id, tip).filter(seq__gt=after).exclude(replaced)
         if before is not None:
             rows = rows.filter(seq__lt=before)
             unsaved = [one for one in unsaved if one.seq < before]
@@ -181,11 +183,11 @@ class EventLog:
                     yield []
 
 
-def on_branch(session_id: str) -> QuerySet[Event]:
-    """Events of the turns that the session reads as now."""
+def on_branch(session_id: str, tip: int | None = None) -> QuerySet[Event]:
+    """Events of the turns that the session reads as now, or up to another ``tip``."""
     events = Event.objects.filter(session=session_id)
     session = Session.objects.only("tip").filter(pk=session_id, is_branched=True).first()
-    return events.filter(turn__in=session.branch()) if session else events
+    return events.filter(turn__in=session.branch(tip)) if session else events
 
 
 def _read_rows(session_id: str, after: int) -> tuple[list[Stamped], bool]:

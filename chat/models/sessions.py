@@ -90,14 +90,24 @@ class Session(models.Model):
     def __str__(self) -> str:
         return self.title or self.pk
 
-    def branch(self) -> list[int]:
-        """Primary keys of the turns from the first to the tip: what the session reads as now."""
+    def branch(self, tip: int | None = None) -> list[int]:
+        """Primary keys of the turns from the first to this one, or to the session's tip: what it
+        reads as now."""
         parents = dict(self.turns.order_by().values_list("pk", "parent"))
-        path, turn = [], self.tip_id
+        path, turn = [], self.tip_id if tip is None else tip
         while turn is not None:
             path.append(turn)
             turn = parents.get(turn)
         return path[::-1]
+
+    def end_of(self, turn: int) -> int:
+        """Primary key of the newest end of what followed a turn; its own where nothing did."""
+        newest: dict[int | None, int] = {}  # child of each parent
+        for pk, parent in self.turns.order_by("seq").values_list("pk", "parent"):
+            newest[parent] = pk
+        while turn in newest:
+            turn = newest[turn]
+        return turn
 
 
 class BoundIndex(models.Model):

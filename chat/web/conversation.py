@@ -32,20 +32,24 @@ def empty_conversation(actor: Actor, chosen: list[str] | None = None) -> dict[st
 
 
 def conversation(
-    actor: Actor, session: Session, before: int | None = None, back_to: int | None = None
+    actor: Actor, session: Session, before: int | None = None, wanted: Turn | None = None
 ) -> dict[str, Any]:
     """The newest turns of a session's branch, or those before the one with seq ``before``, and
-    what surrounds them; as many as it takes to show the one with the id ``back_to``."""
+    what surrounds them; as many as it takes to show the one that is ``wanted``.
+
+    That one may be on another branch, which then is what is shown, to be read and no more.
+    """
     is_owner = session.owner_id == actor.person.pk
     models = model_names()
     bound = session.indexes.order_by("bound_sessions__position").distinct()
     queue = waiting(actor, session)  # before the turns: one that begins meanwhile is not missed
-    shown = turns_shown(actor, session, before, back_to)
+    shown = turns_shown(actor, session, before, wanted)
     if queue and shown["is_running"]:
         queue = waiting(actor, session)  # ... nor shown twice
     return shown | {
         "is_owner": is_owner,
         "can_ask": is_owner or session.sharing == Session.Sharing.QUERY,
+        "aside": wanted if shown["is_aside"] else None,
         "queue": queue,
         "indexes": [] if session.is_bound else choices(actor),
         "chosen": asked_last(session),
@@ -56,12 +60,14 @@ def conversation(
 
 
 def turns_shown(
-    actor: Actor, session: Session, before: int | None = None, back_to: int | None = None
+    actor: Actor, session: Session, before: int | None = None, wanted: Turn | None = None
 ) -> dict[str, Any]:
     """``turns`` to show. ``seq`` is the last event among them and ``tip`` the last turn: a follower
     that asks for what comes after misses nothing."""
-    seqs, older = _window(session, before, back_to)
-    events = log.history(session.pk, after=seqs[0] - 1, before=before) if seqs else []
+    is_aside = wanted is not None and session.is_branched and wanted.pk not in session.branch()
+    end = session.end_of(wanted.pk) if wanted and is_aside else None
+    seqs, older = _window(session, before, wanted, end)
+    events = log.history(session.pk, seqs[0] - 1, before, end) if seqs else []
     transcript = fold(events)
     notes = notes_on(actor, session, [one.turn for one in transcript.exchanges])
     readings = [Reading(one, session.pk, notes[one.turn]) for one in transcript.exchanges]
@@ -71,6 +77,7 @@ def turns_shown(
         "session": session,
         "turns": readings,
         "older": older,
+        "is_aside": is_aside,
         "seq": transcript.seq,
         "tip": readings[-1].exchange.turn if readings else None,
         "is_running": bool(readings) and readings[-1].state == "running",
@@ -94,19 +101,18 @@ def waiting(actor: Actor, session: Session) -> list[QueuedPrompt]:
 
 
 def _window(
-    session: Session, before: int | None, back_to: int | None
+    session: Session, before: int | None, wanted: Turn | None, end: int | None
 ) -> tuple[list[int], int | None]:
     """Seqs of turns in order, and the ``before`` of the page above (None at the beginning)."""
     turns = session.turns.order_by("-seq")
     if session.is_branched:
-        turns = turns.filter(pk__in=session.branch())
+        turns = turns.filter(pk__in=session.branch(end))
     if before is not None:
         turns = turns.filter(seq__lt=before)
     count = TURNS_AT_ONCE
-    if back_to is not None:
+    if wanted is not None and before is None:
         # With some before it, so that it stays in its place when those above are read.
-        since = turns.filter(pk=back_to).values("seq")[:1]
-        count = turns.filter(seq__gte=since).count() + TURNS_AT_ONCE
+        count = turns.filter(seq__gte=wanted.seq).count() + TURNS_AT_ONCE
     seqs = list(turns.values_list("seq", flat=True)[: count + 1])
     more = len(seqs) > count
     seqs = seqs[:count][::-1]

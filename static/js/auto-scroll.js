@@ -22,20 +22,21 @@ customElements.define("auto-scroll", class extends HTMLElement {
     this.down.addEventListener("click", () => this.toEnd());
     this.querySelector(".dock")?.prepend(this.down);
     this.toEnd();
-    this.goBackTo(location.hash.slice(1));
+    this.goBackTo();
+    addEventListener("hashchange", this.gone = () => this.goBackTo());
     document.addEventListener("htmx:before:request", this.asked = (event) => {
       if (event.target.id === "composer") this.following = true;
     });
   }
 
-  // A link to a turn, which may be one of those that are not read yet.
-  async goBackTo(id) {
-    const older = this.querySelector("a.older");
-    if (!document.getElementById(id) && older && id.startsWith("turn-")) {
-      const address = `${older.href}&back_to=${id.slice("turn-".length)}`;
-      await htmx.ajax("GET", address, { target: older, swap: "outerHTML" });
-    }
+  // To the turn that a link names. The server knows of those that are not shown.
+  goBackTo() {
+    const id = location.hash.slice(1);
     const target = id && document.getElementById(id);
+    const missing = id.startsWith("turn-") && !target && `?turn=${id.slice("turn-".length)}`;
+    if (missing && missing !== location.search) location.replace(`${missing}#${id}`);
+    // Known only to those whose address it is: a reload shows what is read then.
+    if (target && document.querySelector("live-line")) history.replaceState(history.state, "", `${location.pathname}#${id}`);
     if (target) {
       this.following = false;
       target.scrollIntoView();
@@ -45,6 +46,7 @@ customElements.define("auto-scroll", class extends HTMLElement {
 
   disconnectedCallback() {
     this.observer.disconnect();
+    removeEventListener("hashchange", this.gone);
     document.removeEventListener("htmx:before:request", this.asked);
   }
 

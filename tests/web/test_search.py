@@ -98,7 +98,7 @@ def test_a_hit_shows_its_words_where_they_are_and_leads_to_their_turn(client, se
 
     html = search(client, "window apfel KEY")
 
-    assert f'href="/chat/{session.pk}/#turn-{turn.pk}"' in html
+    assert f'href="/chat/{session.pk}/?turn={turn.pk}#turn-{turn.pk}"' in html
     shown = html.split('class="hit__text">')[1].split("</span>")[0]
     assert "&lt;b&gt; <mark>key</mark>, and a <mark>window</mark> of <mark>Äpfel</mark>." in shown
     assert shown.startswith("…") and shown.endswith("…")

@@ -316,22 +316,18 @@ def test_a_long_session_opens_at_its_end_and_loads_upward(client, session, answe
 
 
 @in_threads
-@pytest.mark.parametrize(("wanted", "first"), [(2, 0), (12, 2), (20, 5)])
-def test_older_turns_are_loaded_up_to_some_before_the_one_that_is_wanted(
-    client, session, answered, wanted, first
-):
+@pytest.mark.parametrize(("wanted", "first"), [(2, 0), (12, 2), (22, 12), (None, 15)])
+def test_a_turn_that_is_wanted_is_shown_however_old_it_is(client, session, answered, wanted, first):
     for number in range(25):
         answered(f"Question {number:02d}?")
     turns = list(session.turns.order_by("seq"))
+    pk = 999_999 if wanted is None else turns[wanted].pk
 
-    older = client.get(
-        reverse("turns", args=[session.pk]),
-        {"before": turns[15].seq, "back_to": turns[wanted].pk},
-        headers={"hx-request": "true"},
-    ).content.decode()
+    html = client.get(reverse("session", args=[session.pk]), {"turn": pk}).content.decode()
 
-    assert re.findall(r"Question (\d\d)\?</h2>", older) == [f"{n:02d}" for n in range(first, 15)]
-    assert (f"before={turns[first].seq}" in older) == (first > 0)
+    assert re.findall(r"Question (\d\d)\?</h2>", html) == [f"{n:02d}" for n in range(first, 25)]
+    assert (f"before={turns[first].seq}" in html) == (first > 0)
+    assert 'id="composer"' in html and "hx-sse:connect" in html
 
 
 def test_an_export_holds_questions_answers_and_sources(client, session, answered):

@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from chat.models import Event, Feedback, QueuedPrompt, Session, Turn
-from tests.factories import make_user
+from tests.factories import make_project, make_user
 from tests.web.conftest import full_size, write_turn
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +53,49 @@ def test_older_turns_of_another_branch_are_not_loaded_upward(client, session, br
     assert "The green ones." in older
     assert "Question 04?" in older
     assert "<p>Green.</p>" not in older
+
+
+def test_a_turn_of_another_branch_that_is_wanted_is_shown_and_nothing_changed(
+    client, session, branched, answered
+):
+    url, old = reverse("session", args=[session.pk]), branched[0]
+    parent = old
+    for number in range(15):
+        parent, before = answered(f"Question {number:02d}?"), parent
+        Turn.objects.filter(pk=parent.pk).update(parent=before)
+
+    theirs = client.get(url, {"turn": parent.pk}).content.decode()
+    before = theirs.split("/turns/?")[1].split('"')[0].replace("&amp;", "&")
+    older = client.get(f"{url}turns/?{before}", headers={"hx-request": "true"}).content.decode()
+
+    assert "Question 14?" in theirs and "Question 04?" in theirs
+    assert "<p>Green.</p>" in older and "Question 03?" in older
+    for html in (theirs, older):
+        assert "The green ones." not in html
+    assert 'id="composer"' not in theirs and "hx-sse:connect" not in theirs
+    assert f'name="turn" value="{parent.seq}">Go on from here' in theirs
+    session.refresh_from_db()
+    assert session.tip == branched[1]
+    client.post(reverse("branch", args=[session.pk]), {"turn": parent.seq})
+    assert "Question 14?" in page(client, session)
+
+
+def test_a_reader_of_a_share_reads_another_branch_with_its_passages(
+    client, session, answered, index, citation
+):
+    old = answered()
+    Session.objects.update(tip=answered("Which lamps?", "All."), is_branched=True)
+    Session.objects.update(sharing=Session.Sharing.READ_ONLY)
+    index.project = make_project("Elsewhere")
+    index.save()
+    client.force_login(make_user("colleague"))
+
+    url = reverse("session", args=[session.pk])
+    html = client.get(url, {"turn": old.pk}).content.decode()
+    source = html.split('<a class="citation" href="')[1].split('"')[0].replace("&amp;", "&")
+
+    assert "This is another way the session went." in html and "Go on from here" not in html
+    assert "Its lamps are green." in client.get(source).content.decode()
 
 
 def test_the_other_branch_is_chosen(client, session, branched):

@@ -24,6 +24,7 @@ from chat.errors import NotFound
 from chat.models import Session, Visit
 from chat.runs import start_next
 from chat.web.conversation import conversation, empty_conversation
+from chat.web.document import number_of
 from chat.web.export import as_json, as_markdown
 from chat.web.people import actor_of, note_visit, signed_in
 from chat.web.picker import suggestions as suggested
@@ -51,9 +52,11 @@ def suggestions(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_GET
 def show(request: HttpRequest, session_id: str) -> HttpResponse:
+    """The conversation; ``?turn=`` is the id of one that is to be among those shown."""
     actor = actor_of(request)
     session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
-    page = conversation(actor, session)
+    wanted = session.turns.filter(pk=number_of(request, "turn")).first()
+    page = conversation(actor, session, wanted=wanted)
     if page["queue"] and not page["is_running"]:  # the process that ran the last turn has died
         async_to_sync(start_next)(session.pk)
         page = conversation(actor, session)

@@ -54,7 +54,9 @@ def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> 
     if document is not None:
         context = shown(request, document, next(iter(whole), None))
     else:
-        context = {"extract": _cited(session, index_id, file_id, span["start"])}
+        # A turn on another branch than the one the session reads on by is in no history of it.
+        told = [reading.exchange] if reading else fold(log.history(session.pk)).exchanges
+        context = {"extract": _cited(told, index_id, file_id, span["start"])}
     here = place_url(session.pk, index_id, file_id, **span)
     context |= {"session": session, "tabs": _tabs(request, reading, here) if reading else []}
     template = "chat/_source.html" if request.htmx else "chat/source.html"
@@ -107,9 +109,9 @@ def _passages(exchange: Exchange, index_id: str, file_id: str, start: int) -> li
     ]
 
 
-def _cited(session: Session, index_id: str, file_id: str, start: int) -> Extract:
+def _cited(exchanges: list[Exchange], index_id: str, file_id: str, start: int) -> Extract:
     """The passage as the session keeps it: shown to all who may read the session."""
-    for exchange in fold(log.history(session.pk)).exchanges:
+    for exchange in exchanges:
         numbers = {one["number"] for one in exchange.citations}
         for one in _passages(exchange, index_id, file_id, start):
             if one["number"] in numbers:

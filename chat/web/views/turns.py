@@ -19,6 +19,7 @@ from chat.actions.turns import (
 from chat.errors import CarrelError, Conflict, Invalid, Settled
 from chat.models import Actor, Feedback, Index, QueuedPrompt, Session, Turn
 from chat.web.conversation import conversation, empty_conversation, turn_shown
+from chat.web.document import number_of
 from chat.web.people import actor_of, note_visit, signed_in
 from chat.web.said import said
 
@@ -51,7 +52,7 @@ async def begin(request: HttpRequest) -> HttpResponse:
 async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
     """POST asks, or queues what is asked while a turn runs; with ``instead_of``, the seq of a turn,
     it makes a branch beside that one. GET reads the turns before ``?before=``,
-    at least up to the one with the id ``?back_to=``."""
+    on the branch of the one with the id ``?turn=``."""
     actor = actor_of(request)
     if request.method == "GET":
         return await sync_to_async(_older)(request, actor, session_id)
@@ -270,12 +271,10 @@ def _begun(request: HttpRequest, actor: Actor, session: Session) -> HttpResponse
 
 def _older(request: HttpRequest, actor: Actor, session_id: str) -> HttpResponse:
     session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
-    before, back_to = (
-        int(given[:18]) if given.isdecimal() else None
-        for given in map(request.GET.get, ("before", "back_to"), ("", ""))
-    )
-    if before is None:
+    before = number_of(request, "before")
+    if not before:
         return redirect("session", session.pk)
-    context = conversation(actor, session, before, back_to)
+    wanted = session.turns.filter(pk=number_of(request, "turn")).first()
+    context = conversation(actor, session, before, wanted)
     template = "chat/_older.html" if request.htmx else "chat/session.html"
     return render(request, template, context)
