@@ -7,6 +7,7 @@ and the API shows them as they are. A page finds each again by its pattern, valu
 import re
 from functools import cache
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -175,6 +176,7 @@ SENTENCES = [
 ]
 BETWEEN = re.compile(r"(?<=[.!?]) (?=[A-Z“])")
 PLACE = re.compile(r"%\((\w+)\)s")
+NUMBER = re.compile(r"\d{1,3}(,\d{3})+")  # as the rooms below write a great one
 
 
 def said(message: str) -> str:
@@ -187,6 +189,8 @@ def _one(sentence: str) -> str:
         return ""
     if (known := _(sentence)) != sentence:
         return known
+    if NUMBER.fullmatch(sentence):
+        return number_format(int(sentence.replace(",", "")), force_grouping=True)
     for template, pattern in _patterns():
         if match := pattern.fullmatch(sentence):
             return _(template) % {name: said(value) for name, value in match.groupdict().items()}

@@ -20,7 +20,7 @@ ROOMS = Path(__file__).resolve().parents[2] / "chat"
     [
         (
             "A prompt may have 32,000 characters; this has 40,000.",
-            "Eine Frage darf 32,000 Zeichen haben; diese hat 40,000.",
+            "Eine Frage darf 32.000 Zeichen haben; diese hat 40.000.",
         ),
         (
             "The model endpoint cannot be reached: nothing answers at its address. Try again in a "
