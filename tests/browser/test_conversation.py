@@ -248,6 +248,35 @@ def test_a_draft_survives_a_reload_and_goes_with_the_sending(page: Page, model: 
     expect(page.locator("#prompt")).to_have_value("")
 
 
+def test_what_was_written_elsewhere_survives_a_reload_too(page: Page, model: StandIn):
+    ask(page)
+    expect(page.locator(DONE)).to_be_visible()
+    page.get_by_role("button", name="A bad answer").click()
+    change = page.get_by_role("link", name="Change the question")
+    question, why = page.locator(".question textarea"), page.locator("[name=comment]")
+    title = page.get_by_label("Title", exact=True)
+    why.fill("They are bl")
+    change.click()
+    question.fill("Which lamps, tho")
+    page.get_by_role("link", name="Session options").click()
+    title.fill("Lam")
+
+    page.reload()
+
+    page.get_by_text("Say why").click()
+    expect(why).to_have_value("They are bl")
+    change.click()
+    expect(question).to_have_value("Which lamps, tho")
+    page.get_by_role("link", name="Cancel").click()
+    change.click()
+    expect(question).not_to_have_value("Which lamps, tho")
+    page.get_by_role("link", name="Session options").click()
+    expect(title).to_have_value("Lam")
+    title.press("Escape")
+    page.get_by_role("link", name="Session options").click()
+    expect(title).not_to_have_value("Lam")
+
+
 def test_a_question_that_does_not_arrive_is_kept_and_said(page: Page, model: StandIn):
     def fails(**answer) -> None:
         page.route("**/turns/", lambda sent: sent.fulfill(**answer) if answer else sent.abort())
@@ -543,6 +572,42 @@ def test_a_deleted_session_is_gone_at_once_and_can_be_brought_back(page: Page, m
 
     expect(page).to_have_url(address)
     expect(page.locator(".question")).to_contain_text("Delete me?")
+
+
+COLLEAGUE = "from tests.factories import make_user; make_user('cleo', first_name='Cleo')"
+
+
+def test_a_colleague_with_the_link_follows_asks_and_is_told_when_the_sharing_ends(
+    browser: Browser, carrel: Server, page: Page, model: StandIn
+):
+    model.say({"tokens": 2000, "rate": 20}, {"text": "Green."})
+    carrel.manage("shell", "--verbosity", "0", "-c", COLLEAGUE)
+    ask(page, "When does it open?")
+    expect(page.locator(".answer")).to_contain_text("t000003")
+    page.get_by_role("link", name="Share", exact=True).click()
+    page.get_by_label("Can ask").check()
+    page.get_by_role("button", name="Close", exact=True).click()
+
+    context = browser.new_context(base_url=carrel.url)
+    theirs = context.new_page()
+    theirs.goto(page.url)
+    theirs.fill("[name=username]", "cleo")
+    theirs.fill("[name=password]", "reading room")
+    theirs.get_by_role("button", name="Sign in").click()
+    expect(theirs.locator(RUNNING)).to_contain_text("t000003")
+    ask(theirs, "Which colour do the lamps of the reading room have?")
+    expect(page.locator(".waiting")).to_contain_text("Cleo")
+    page.get_by_role("button", name="Stop").click()
+    for one in (page, theirs):
+        expect(one.locator(".answer").nth(1)).to_have_text("Green.")
+        expect(one.locator(".question__asker")).to_have_text(["Cleo"])
+    page.get_by_role("link", name="Shared", exact=True).click()
+    page.get_by_role("button", name="Stop sharing").click()
+
+    expect(theirs.get_by_role("alert").first).to_contain_text("no longer shared with you")
+    ask(theirs, "And on Mondays?")
+    expect(theirs.locator("#toast")).to_contain_text("only while its owner shares it")
+    context.close()
 
 
 def test_a_session_is_renamed_in_the_rail_and_above_its_text(page: Page, model: StandIn):

@@ -26,7 +26,6 @@ from chat.web.said import said
 from .sessions import show_main
 
 LONGEST_COMMENT = 2_000  # characters
-ACCEPTED = "prompt-accepted"  # the box may forget it; see prompt-box.js
 
 
 @signed_in
@@ -67,7 +66,7 @@ async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
     if not request.htmx:
         return redirect(f"{reverse('session', args=[session.pk])}#{anchor}")
     # The question arrives on the stream, here as everywhere.
-    return HttpResponse(status=204, headers={"HX-Trigger": ACCEPTED})
+    return HttpResponse(status=204)
 
 
 @signed_in
@@ -265,7 +264,6 @@ def _begun(request: HttpRequest, actor: Actor, session: Session) -> HttpResponse
     note_visit(actor, session)
     response = show_main(request, conversation(actor, session) | {"is_new": True})
     response["HX-Push-Url"] = reverse("session", args=[session.pk])
-    response["HX-Trigger"] = ACCEPTED
     return response
 
 
