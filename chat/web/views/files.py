@@ -1,6 +1,7 @@
 """The files of an index: added, replaced, read again, taken out, and read."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from django.contrib import messages
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from chat.actions.directories import remove_file, update_file, upload_file
 from chat.actions.files import store_file
 from chat.actions.indexes import request_sync_soon, retry_file
-from chat.errors import CarrelError
+from chat.errors import CarrelError, Settled
 from chat.models import Actor, Directory, DirectoryFile, Document, Index
 from chat.web.document import number_of, shown
 from chat.web.library import editable_index
@@ -156,11 +157,12 @@ def _take_one(actor: Actor, row: Index, path: str, files: Sequence[UploadedFile]
 
 def _file_or_replace(actor: Actor, directory: Directory, name: str, upload: UploadedFile) -> None:
     """A file of a name that is already there takes its place, and keeps its id."""
-    entry = directory.directory_files.filter(unique_id=name, deleted_at=None).first()
-    if entry is None:
-        upload_file(actor, directory, name, upload)
-    else:
-        _put_in_place(actor, entry, upload)
+    entries = directory.directory_files.filter(unique_id=name, deleted_at=None)
+    if not entries.exists():
+        with suppress(Settled):  # the same one was sent twice, and the other was filed first
+            upload_file(actor, directory, name, upload)
+            return
+    _put_in_place(actor, entries.get(), upload)
 
 
 def _put_in_place(actor: Actor, entry: DirectoryFile, upload: UploadedFile) -> None:
