@@ -22,8 +22,7 @@ customElements.define("live-line", class extends HTMLElement {
     this.addEventListener("htmx:error", again);
     this.addEventListener("htmx:response:error", again);
     this.addEventListener("htmx:after:sse:message", () => {
-      const last = [...document.querySelectorAll(".turn")].at(-1);
-      const words = last?.querySelector(".trace__status")?.textContent ?? "";
+      const words = document.querySelector(".turn:last-of-type .trace__status")?.textContent ?? "";
       if (words !== document.getElementById("status").textContent) say(words);
     });
   }

@@ -17,6 +17,7 @@ customElements.define("rail-list", class extends HTMLElement {
   }
 
   swapped({ detail }) {
+    if (detail.ctx.sourceElement?.localName === "live-line") return; // many times a second
     this.mark();
     const { target, swap } = detail.ctx;
     if (swap === "none") return; // nothing has come, or not there
