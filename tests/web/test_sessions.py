@@ -315,7 +315,6 @@ def test_a_long_session_opens_at_its_end_and_loads_upward(client, session, answe
     assert "Question 15?" not in older.content.decode()
 
 
-@in_threads
 @pytest.mark.parametrize(("wanted", "first"), [(2, 0), (12, 2), (22, 12), (None, 15)])
 def test_a_turn_that_is_wanted_is_shown_however_old_it_is(client, session, answered, wanted, first):
     for number in range(25):
