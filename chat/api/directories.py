@@ -18,7 +18,7 @@ from chat.models import Directory, DirectoryFile, File
 from .content import SignedURL, sign
 from .errors import or_else
 from .files import Expansion
-from .idempotency import idempotent
+from .idempotency import idempotent, idempotent_upload
 from .openapi import A_DIRECTORY, A_DIRECTORY_FILE
 from .pagination import Page, Paging, paginate
 from .parsing import holds_nul
@@ -210,7 +210,7 @@ def add_file(request: Request, directory_id: str, new: NewDirectoryFile):
     response={200: DirectoryFileShown} | or_else(409, 413),
     summary="Upload and file",
 )
-@idempotent
+@idempotent_upload
 def upload_file(
     request: Request,
     directory_id: str,

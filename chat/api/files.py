@@ -15,7 +15,7 @@ from chat.models import File, Project
 
 from .content import LIFETIME, LONGEST, SignedURL, sign
 from .errors import or_else
-from .idempotency import idempotent
+from .idempotency import idempotent_upload
 from .pagination import Page, Paging, paginate
 from .routing import NO_CONTENT, ProjectRouter, Request, find, find_all
 
@@ -118,7 +118,7 @@ def ordering(order_by: str | None) -> list[str]:
 
 
 @router.post("", response={200: FileShown} | or_else(403, 409, 413), summary="Upload a file")
-@idempotent
+@idempotent_upload
 def create_file(
     request: Request,
     file: FilePart[UploadedFile],

@@ -2,12 +2,15 @@
 
 The first call leaves a row that says it is at work, and its answer when it is done. A process that
 is killed in between leaves a row that nobody will ever answer; after the lease, the next call with
-that key takes it over.
+that key takes it over. What was made is saved together with the answer, or not at all; but for
+uploads, since no transaction is to wait for a disk: one whose process was killed in the moment
+between may be there twice.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -35,7 +38,10 @@ HEADER = {
 }
 
 
-def idempotent(create: Callable[..., BaseModel]) -> Callable[..., Any]:
+def idempotent(
+    create: Callable[..., BaseModel],
+    together: Callable[[], AbstractContextManager[Any]] = transaction.atomic,
+) -> Callable[..., Any]:
     """Answers a repeated key with what the first call with it answered."""
 
     @wraps(create)
@@ -51,15 +57,19 @@ def idempotent(create: Callable[..., BaseModel]) -> Callable[..., Any]:
         if mine is None:
             return CreateOnce.objects.get(**place).answer
         try:
-            answer = create(request, **values)
+            with together():
+                answer = create(request, **values)
+                mine.update(answer=answer.model_dump(mode="json"))
         except BaseException:
             mine.delete()
             raise
-        mine.update(answer=answer.model_dump(mode="json"))
         return answer
 
     contribute_operation_callback(once, document)
     return once
+
+
+idempotent_upload = partial(idempotent, together=nullcontext)
 
 
 def document(operation: Operation) -> None:

@@ -124,6 +124,20 @@ def test_who_took_over_is_not_answered_for_by_who_was_only_slow(api: Caller, pap
     assert again == made[0]
 
 
+def test_a_process_that_dies_before_its_answer_is_saved_has_made_nothing(
+    api: Caller, papers: Directory
+):
+    def die(*_: Any, **__: Any) -> None:
+        raise RuntimeError("killed")
+
+    with connection.execute_wrapper(once_at('UPDATE "chat_createonce"', die)):
+        lost = directory(api, papers, "k")
+    again = directory(api, papers, "k")
+
+    assert (lost.status_code, again.status_code) == (500, 200)
+    assert Directory.objects.exclude(pk=papers.pk).count() == 1
+
+
 def once_at(start: str, act: Callable[[], Any]) -> Callable[..., Any]:
     """Does something else just before the first statement that begins so."""
     waiting = [act]
