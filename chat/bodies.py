@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from chat.errors import CarrelError, NoRoom, TooLarge
+from chat.errors import CarrelError, NoKey, NoRoom, TooLarge
 
 logger = logging.getLogger(__name__)
 
@@ -17,10 +17,11 @@ MEGABYTE = 1024 * 1024
 ROOM = MEGABYTE  # for what wraps the file in a form
 CHUNK = 256 * 1024  # bytes
 
+Scope = dict[str, Any]
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class TooLong(Exception):
@@ -32,13 +33,14 @@ def largest_body() -> int:
     return settings.MAX_UPLOAD_MB * MEGABYTE + ROOM
 
 
-def limited(application: Application) -> Application:
-    """The same application, which need not fear a body: 413 as soon as it is known to be too long.
+def limited(application: Application, is_known: Callable[[Scope], Awaitable[bool]]) -> Application:
+    """The same application, which need not fear a body: 413 as soon as it is known to be too long,
+    or 401 to a caller that may know nothing."""
 
-    Nobody was asked for a key by then: to look at it first, the body would have to be received.
-    """
+    async def stop(scope: Scope, send: Send) -> None:
+        await refuse(scope, send, too_large() if await is_known(scope) else NoKey())
 
-    async def serve(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         received = 0
 
         async def receive_so_much() -> Message:
@@ -50,11 +52,11 @@ def limited(application: Application) -> Application:
             return message
 
         if declared_length(scope) > largest_body():
-            return await refuse(scope, send, too_large())
+            return await stop(scope, send)
         try:
             await application(scope, receive_so_much, send)
         except TooLong:  # Django receives all before it answers anything
-            await refuse(scope, send, too_large())
+            await stop(scope, send)
 
     return serve
 
@@ -62,7 +64,7 @@ def limited(application: Application) -> Application:
 def from_disk(application: Application) -> Application:
     """The same application, fed from the file in the scope instead of from the server's queue."""
 
-    async def serve(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         body = scope.pop("carrel.body")
         if scope.pop("carrel.is_lost"):
             logger.error("the disk is full, make room path=%s", scope["path"])
@@ -91,12 +93,12 @@ def too_large() -> TooLarge:
     return TooLarge(f"A request may have at most {settings.MAX_UPLOAD_MB} MB here.")
 
 
-def declared_length(scope: dict[str, Any]) -> int:
+def declared_length(scope: Scope) -> int:
     given = dict(scope.get("headers", ())).get(b"content-length", b"")
     return int(given) if given.isdigit() else 0
 
 
-async def refuse(scope: dict[str, Any], send: Send, error: CarrelError) -> None:
+async def refuse(scope: Scope, send: Send, error: CarrelError) -> None:
     """Without Django: to the API's clients in their shape, to a page's script as it is."""
     body, kind = error.message.encode(), "text/plain; charset=utf-8"
     if scope["path"].startswith("/api/"):
@@ -107,6 +109,8 @@ async def refuse(scope: dict[str, Any], send: Send, error: CarrelError) -> None:
         "Connection": "close",
         "X-Request-ID": uuid.uuid4().hex,
     }
+    if isinstance(error, NoKey):
+        headers["WWW-Authenticate"] = "Bearer"
     written = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": written})
     await send({"type": "http.response.body", "body": body})

@@ -1,6 +1,7 @@
 """What can go wrong, and what to say about it.
 
 CarrelError
+├── NoKey              401  the API knows nobody by that key
 ├── NotFound           404  it is not there, or not yours: the two read alike
 ├── Forbidden          403  yours to see, not to change
 ├── Invalid            422  the request makes no sense as it stands
@@ -46,6 +47,14 @@ class CarrelError(Exception):
     def __init__(self, message: str):
         super().__init__(message)
         self.message = message
+
+
+class NoKey(CarrelError):
+    code = "no_key"
+    status = 401
+
+    def __init__(self, message: str = "Send a valid API key as “Authorization: Bearer …”."):
+        super().__init__(message)
 
 
 class NotFound(CarrelError):

@@ -12,7 +12,11 @@ from chat.bodies import limited
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
 
-answer = limited(get_asgi_application())
+django = get_asgi_application()
+
+from chat.api.auth import is_known  # noqa: E402  # the apps are loaded by now
+
+answer = limited(django, is_known)
 
 # Under ASGI Django starts a thread for every request to do these two in, before anything else:
 # a new one, which has no connection that could be old.

@@ -1,6 +1,7 @@
 """Who is calling: a bearer key, and nothing else. A browser's cookie opens nothing here."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import models
@@ -29,6 +30,15 @@ class WaitingKey(HttpBearer):
 
     async def authenticate(self, request: HttpRequest, token: str) -> Actor | None:
         return await in_thread(actor_of)(token)
+
+
+async def is_known(scope: dict[str, Any]) -> bool:
+    """Whether a request that is answered before Django reads it has a key, or needs none."""
+    if not scope["path"].startswith(("/api/v1/", "/api/v2/")):
+        return True
+    given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+    kind, _, token = given.partition(" ")
+    return kind.lower() == "bearer" and await in_thread(actor_of)(token) is not None
 
 
 WaitingKey.__name__ = Key.__name__  # to whoever reads the API's document, the two are one

@@ -13,7 +13,16 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError, ValidationErrorContext
 from pydantic import BaseModel
 
-from chat.errors import CarrelError, Invalid, ModelError, NoRoom, Settled, Unavailable, is_full
+from chat.errors import (
+    CarrelError,
+    Invalid,
+    ModelError,
+    NoKey,
+    NoRoom,
+    Settled,
+    Unavailable,
+    is_full,
+)
 
 from .json import answer
 
@@ -93,9 +102,7 @@ def on_http_error(request: HttpRequest, exc: HttpError) -> HttpResponse:
 
 
 def on_missing_key(request: HttpRequest, exc: AuthenticationError) -> HttpResponse:
-    return problem(
-        "Send a valid API key as “Authorization: Bearer …”.", 401, WWW_Authenticate="Bearer"
-    )
+    return problem(NoKey().message, NoKey.status, WWW_Authenticate="Bearer")
 
 
 def on_suspicion(request: HttpRequest, exc: SuspiciousOperation) -> HttpResponse:
