@@ -126,20 +126,21 @@ def _rank_by_vector(
     """Cosine by chunk id: the ``limit`` best, and those of the ``also`` that have a vector.
 
     The sketches choose, the vectors themselves decide. That is no approximate index: it costs
-    nothing when written, and what a filter leaves is searched as well as the whole.
+    nothing when written, and what a filter leaves is searched as well as the whole. Those chosen
+    are looked up as an array: joined, the planner would read the whole table for them.
     """
     chosen, parameters = _of_documents(allowed)
     embedder, asked = conf.embedder().name, _as_text(vector)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH near AS MATERIALIZED (
-                SELECT chunk_id FROM chat_vector
-                WHERE scope = ANY(%s) AND embedder = %s {chosen}
-                ORDER BY sketch <~> binary_quantize(%s::halfvec), chunk_id LIMIT %s
-            ), best AS (
-                SELECT chunk_id, -(embedding <#> %s::halfvec) AS score
-                FROM near JOIN chat_vector USING (chunk_id)
+            WITH best AS (
+                SELECT chunk_id, -(embedding <#> %s::halfvec) AS score FROM chat_vector
+                WHERE chunk_id = ANY(ARRAY(
+                    SELECT chunk_id FROM chat_vector
+                    WHERE scope = ANY(%s) AND embedder = %s {chosen}
+                    ORDER BY sketch <~> binary_quantize(%s::halfvec), chunk_id LIMIT %s
+                ))
                 ORDER BY score DESC, chunk_id LIMIT %s
             )
             SELECT chunk_id, score FROM best
@@ -148,9 +149,8 @@ def _rank_by_vector(
             WHERE chunk_id = ANY(%s) AND embedder = %s
             """,
             [
-                *(scopes, embedder, *parameters, asked, max(_RESCORED, 10 * limit)),
-                *(asked, limit),
-                *(asked, also, embedder),
+                *(asked, scopes, embedder, *parameters, asked, max(_RESCORED, 10 * limit)),
+                *(limit, asked, also, embedder),
             ],
         )
         return dict(cursor.fetchall())
