@@ -89,7 +89,7 @@ def _near(
     distances = np.concatenate(
         [_distances(held, some, asked) for held, some in zip(shelves, places, strict=True)]
     )
-    near = np.sort(_smallest(distances, max(_RESCORED, 10 * limit)))
+    near = _nearest(distances, max(_RESCORED, 10 * limit))
     ends = np.cumsum(counts)
     parts = np.split(near, np.searchsorted(near, ends[:-1]))
     return [
@@ -107,6 +107,12 @@ def _distances(
     for column, word in zip(sketch[1:], asked[1:], strict=True):
         distances += np.bitwise_count(column ^ word)
     return distances
+
+
+def _nearest(distances: NDArray[np.int16], count: int) -> Places:
+    """The places of so many of the least, and of all as near as the last of these, ascending."""
+    farthest = np.searchsorted(np.cumsum(np.bincount(distances)), count)
+    return np.flatnonzero(distances <= farthest)
 
 
 def _smallest(values: np.ndarray, count: int) -> Places:
