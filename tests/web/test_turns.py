@@ -1,10 +1,14 @@
 """One turn of a session: asked again, waiting, judged."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
+from chat.events.types import UserInput
 from chat.models import Event, Feedback, QueuedPrompt, Session, Turn
 from tests.factories import make_project, make_user
 from tests.web.conftest import full_size, write_turn
@@ -144,6 +148,25 @@ def test_a_waiting_prompt_is_changed_and_taken_back_by_whoever_wrote_it_or_owns_
     client.force_login(reader)
     client.post(url, {"remove": prompt.pk})
     assert not QueuedPrompt.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_script_a_question_that_is_sent_twice_is_asked_once(client, session, reader):
+    turn = write_turn(session, UserInput("What colour?"))
+    Turn.objects.update(lease_expires_at="2999-01-01T00:00Z")
+    url = reverse("turns", args=[session.pk])
+    begun = reverse("session", args=[session.pk]) + f"#turn-{turn.pk}"
+
+    again = client.post(url, {"prompt": "What colour? "})
+    begun_again = client.post(reverse("begin"), {"prompt": "What colour?", "index": ["idx-1"]})
+    for _ in range(2):
+        client.post(url, {"prompt": "And pens?"})
+    Turn.objects.update(created_at=timezone.now() - timedelta(seconds=3))
+    client.post(url, {"prompt": "What colour?"})
+
+    assert again["Location"] == begun_again["Location"] == begun
+    waiting = QueuedPrompt.objects.order_by("pk").values_list("prompt", flat=True)
+    assert list(waiting) == ["And pens?", "What colour?"]
 
 
 def test_a_waiting_prompt_cannot_be_left_blank(client, session, reader, answered):

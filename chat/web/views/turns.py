@@ -1,9 +1,13 @@
 """Asking, asking again, stopping, and what is said of one turn."""
 
+from datetime import timedelta
+from typing import Any
+
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chat.actions.feedback import give_feedback, take_back_feedback
@@ -26,6 +30,7 @@ from chat.web.said import said
 from .sessions import show_main
 
 LONGEST_COMMENT = 2_000  # characters
+TWICE = timedelta(seconds=2)  # at most between the two halves of a double click
 
 
 @signed_in
@@ -36,6 +41,8 @@ async def begin(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     actor = actor_of(request)
     chosen = request.POST.getlist("index")
+    if twin := await sync_to_async(_sent_before)(request, actor, parent=None):
+        return redirect(twin)
     try:
         session = await sync_to_async(_open_session)(actor, chosen)
         turn = await _ask(actor, session, request)
@@ -56,6 +63,8 @@ async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
     if request.method == "GET":
         return await sync_to_async(_older)(request, actor, session_id)
     session = await aget_object_or_404(Session.objects.askable_by(actor), pk=session_id)
+    if twin := await sync_to_async(_sent_before)(request, actor, session=session):
+        return redirect(twin)
     try:
         if "instead_of" in request.POST:
             anchor = f"turn-{(await _ask_again(actor, session, request)).pk}"
@@ -197,6 +206,22 @@ def _open_session(actor: Actor, chosen: list[str]) -> Session:
     if first is None:
         raise Invalid("This index is gone. Choose another.", "index_ids")
     return create_session(actor, first.project, index_ids=chosen)
+
+
+def _sent_before(request: HttpRequest, actor: Actor, **where: Any) -> str | None:
+    """Where the same question went a moment ago: a button was pressed twice.
+
+    With a script the page itself sends nothing twice, see send-once.js.
+    """
+    text = _text(request)
+    if request.htmx or not text:
+        return None
+    soon = {"asked_by": actor.person, "created_at__gt": timezone.now() - TWICE}
+    asked = Turn.objects.filter(events__type="user_input", events__payload__content=text)
+    if turn := asked.filter(session__deleted_at=None, **soon, **where).first():
+        return f"{reverse('session', args=[turn.session_id])}#turn-{turn.pk}"
+    waits = QueuedPrompt.objects.filter(prompt=text, **soon, session=where.get("session")).first()
+    return f"{reverse('session', args=[waits.session_id])}#queue" if waits else None
 
 
 async def _ask(actor: Actor, session: Session, request: HttpRequest) -> Turn:
