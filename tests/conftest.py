@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, settings
-from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 
 from tests import backends
 from tests.postgres import Postgres, running_server
@@ -29,6 +29,9 @@ LONG = (
 # How long an example takes says how busy the machine is.
 settings.register_profile("busy", deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile("busy")
+
+# A page is waited for as long as a click is: who sees what it expects goes on at once.
+expect.set_options(timeout=30_000)
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]  # there is none, and pretending is dear
 

@@ -11,8 +11,11 @@ import sys
 import tempfile
 import time
 from atexit import register
+from contextlib import suppress
 from functools import cache
+from itertools import count
 from pathlib import Path
+from random import randrange
 from typing import Any
 
 import httpx
@@ -21,6 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent
 ELSEWHERE = {"DATABASE_URL", "EMBEDDING_BASE_URL"}  # what an installation is made with
 NOT_OURS = {"DATABASE_URL", "DATABASE_POOL"}  # set for the tests' own process
 PATIENCE = 180.0  # seconds; for a busy machine, a server is up in three
+
+
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 20
+_ports = (10_000 + 1_000 * _worker + number % 1_000 for number in count(randrange(1_000)))
 
 
 class Server:
@@ -128,9 +135,14 @@ def manage(*command: str) -> list[str]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that nobody else takes before a server does, or while it is down: below those that the
+    system deals out, and out of a thousand of this test process's own."""
+    while True:
+        port = next(_ports)
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def answers(port: int) -> bool:

@@ -68,9 +68,19 @@ def test_a_body_without_a_length_arrives_whole(server):
     assert stored_size(server, file) == MEGABYTE
 
 
-def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(small):
+@pytest.mark.parametrize(
+    ("key", "status", "sentence"),
+    [
+        ("{key}", 413, "A request may have at most 1 MB here."),
+        ("crl-none", 401, "Send a valid API key as “Authorization: Bearer …”."),
+    ],
+)
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(
+    small, key: str, status: int, sentence: str
+):
     head = (
         "POST /api/v1/beta/files HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\n"
+        f"Authorization: Bearer {key.format(key=small.api_key)}\r\n"
         "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000000\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", small.port), timeout=30) as connection:
@@ -78,8 +88,7 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(small):
         answer = http.client.HTTPResponse(connection)
         answer.begin()
 
-        assert answer.status == 413
-        assert json.load(answer) == {"detail": "A request may have at most 1 MB here."}
+        assert (answer.status, json.load(answer)) == (status, {"detail": sentence})
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "in chunks"])
@@ -144,7 +153,7 @@ def test_an_answer_cut_off_with_its_process_is_kept_and_marked(start_server, sta
         session = api.post("/chat", json={"index_ids": [index]}).json()["session_id"]
         message = {"index_ids": [], "prompt": "How do I add documents?"}
         with api.stream("POST", f"/chat/{session}/messages/stream", json=message) as stream:
-            seen = read_until(stream.iter_lines(), "t000009")
+            seen = read_until(stream.iter_lines(), "t000019")
             end(server, "web")
 
     server.start("web")

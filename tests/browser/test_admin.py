@@ -27,7 +27,7 @@ def asked(browser: Browser, server, signed_in) -> None:
     page.goto("/")
     page.fill("#prompt", "How do I connect Ollama?")
     page.keyboard.press("Enter")
-    expect(page.locator('.turn[data-state="done"]')).to_be_visible(timeout=30_000)
+    expect(page.locator('.turn[data-state="done"]')).to_be_visible()
     context.close()
 
 

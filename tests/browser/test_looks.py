@@ -20,7 +20,7 @@ def session_url(browser: Browser, server, signed_in) -> str:
     page.get_by_role("link", name="Ask it").click()
     page.fill("#prompt", "How do I connect Ollama?")
     page.keyboard.press("Enter")
-    expect(page.locator('.turn[data-state="done"]')).to_be_visible(timeout=30_000)
+    expect(page.locator('.turn[data-state="done"]')).to_be_visible()
     url = page.url
     context.close()
     return url

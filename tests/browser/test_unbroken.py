@@ -12,7 +12,6 @@ from tests.stand_in.fixture import StandIn
 
 DONE = '.turn[data-state="done"]'
 RUNNING = '.turn[data-state="running"]'
-PATIENCE = 30_000  # ms; for a busy machine
 TOKENS = 120
 
 
@@ -38,7 +37,6 @@ def cookies(browser: Browser, carrel: Server) -> StorageState:
 @pytest.fixture
 def context(browser: Browser, carrel: Server, cookies: StorageState) -> Iterator[BrowserContext]:
     context = browser.new_context(base_url=carrel.url, storage_state=cookies)
-    context.set_default_timeout(PATIENCE)
     yield context
     context.close()
 
@@ -56,12 +54,12 @@ def ask(page: Page, question: str = "How do I connect Ollama?") -> None:
 
 
 def shows_word(page: Page, number: int) -> None:
-    expect(page.locator(".answer").last).to_contain_text(f"t{number:06d}", timeout=PATIENCE)
+    expect(page.locator(".answer").last).to_contain_text(f"t{number:06d}")
 
 
 def shows_all(page: Page) -> None:
     """The whole answer: each word once, in order."""
-    expect(page.locator(DONE)).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(DONE)).to_be_visible()
     words = page.locator(".answer").last.inner_text().split()
     assert words == [f"t{number:06d}" for number in range(TOKENS)]
 
@@ -82,7 +80,7 @@ def test_ten_reloads_in_mid_answer_lose_nothing(page: Page, stand_in: StandIn):
 def test_a_network_that_goes_and_comes_back_loses_nothing(
     page: Page, carrel: Server, stand_in: StandIn
 ):
-    stand_in.say(tokens=TOKENS, rate=20)
+    stand_in.say(tokens=TOKENS, rate=40, hold=60)
     with line_to(carrel.port) as line:
         page.goto(line.url)
 
@@ -91,6 +89,7 @@ def test_a_network_that_goes_and_comes_back_loses_nothing(
         line.cut()
         expect(page.get_by_role("status").filter(has_text="Reconnecting")).to_be_visible()
         stood_at = page.locator(".answer").inner_text()
+        stand_in.go_on()
         line.mend()
 
         assert f"t{TOKENS - 1:06d}" not in stood_at
@@ -155,11 +154,11 @@ def test_a_server_that_dies_in_mid_answer_leaves_what_was_written_and_goes_on(
     stand_in.say({"tokens": 2000, "rate": 20}, {"tokens": TOKENS, "again": True})
 
     ask(page)
-    shows_word(page, 10)
+    shows_word(page, 20)  # so that five are saved
     carrel.kill("web")
     carrel.start("web")
 
-    expect(page.locator('.turn[data-state="failed"]')).to_be_visible(timeout=PATIENCE)
+    expect(page.locator('.turn[data-state="failed"]')).to_be_visible()
     expect(page.locator(".turn .notice--error")).to_contain_text("interrupted")
     shows_word(page, 5)
     watched = page.locator(".answer").inner_text()

@@ -39,7 +39,7 @@ def session(index: Index) -> Session:
 @pytest.fixture
 def model(stand_in: StandIn, settings) -> StandIn:
     """The stand-in, as the configured model."""
-    settings.LLM_BASE_URL, settings.LLM_MODEL, settings.LLM_TIMEOUT = stand_in.url, "small", 1.0
+    settings.LLM_BASE_URL, settings.LLM_MODEL = stand_in.url, "small"
     conf.chat_model.cache_clear()
     yield stand_in
     conf.chat_model.cache_clear()

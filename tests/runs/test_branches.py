@@ -72,7 +72,7 @@ async def test_the_conversation_goes_on_from_the_chosen_branch(session, ask, mod
 
 
 async def test_a_branch_cannot_be_chosen_while_a_turn_runs(session, model):
-    model.say(tokens=200, rate=50)
+    model.say(tokens=200, hold=5)
     actor = Actor(await sync_to_async(lambda: session.owner)())
     turn = await start_turn(actor, session.pk, "Go on")
 
@@ -84,13 +84,14 @@ async def test_a_branch_cannot_be_chosen_while_a_turn_runs(session, model):
 
 
 async def test_a_queued_prompt_starts_by_itself_when_the_running_turn_ends(session, model):
-    model.say({"tokens": 20, "rate": 50}, {"text": "Second."}, {"text": "Third."})
+    model.say({"tokens": 20, "hold": 5}, {"text": "Second."}, {"text": "Third."})
     actor = Actor(await sync_to_async(lambda: session.owner)())
     turn = await start_turn(actor, session.pk, "First question about the reading room")
 
     for prompt in ("Second question about the lamps", "Third question about the pencils"):
         await queue_prompt(actor, session.pk, prompt)
     assert await QueuedPrompt.objects.acount() == 2
+    model.go_on()
 
     seen = await to_stop(session, turn.seq - 1)
     for _ in range(2):
@@ -113,7 +114,7 @@ async def test_a_prompt_queued_when_nothing_runs_starts_at_once(session, model):
 
 
 async def test_a_waiting_prompt_can_be_changed_until_it_starts(session, model):
-    model.say({"tokens": 20, "rate": 50}, {"text": "Changed."})
+    model.say({"tokens": 20, "hold": 5}, {"text": "Changed."})
     actor = Actor(await sync_to_async(lambda: session.owner)())
     turn = await start_turn(actor, session.pk, "First question about the reading room")
     queued = await queue_prompt(actor, session.pk, "Sceond")
@@ -121,6 +122,7 @@ async def test_a_waiting_prompt_can_be_changed_until_it_starts(session, model):
     assert await sync_to_async(change_queued)(queued, "Second question")
     with pytest.raises(Invalid):
         await sync_to_async(change_queued)(queued, "  ")
+    model.go_on()
 
     seen = await to_stop(session, turn.seq)
     await to_stop(session, seen[-1].seq)
@@ -131,15 +133,16 @@ async def test_a_waiting_prompt_can_be_changed_until_it_starts(session, model):
 async def test_a_queued_prompt_of_someone_who_may_not_ask_any_more_is_dropped(session, model):
     guest = await sync_to_async(make_user)()
     await Session.objects.filter(pk=session.pk).aupdate(sharing="query")
-    model.say(tokens=20, rate=50)
+    model.say(tokens=20, hold=5)
     owner = Actor(await sync_to_async(lambda: session.owner)())
     turn = await start_turn(owner, session.pk, "First question about the reading room")
     await queue_prompt(Actor(guest), session.pk, "May I?")
 
     await Session.objects.filter(pk=session.pk).aupdate(sharing="private")
+    model.go_on()
     await to_stop(session, turn.seq)
 
-    async with asyncio.timeout(5):  # it is looked at after the stop was shown
+    async with asyncio.timeout(30):  # it is looked at after the stop was shown
         while await QueuedPrompt.objects.aexists():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert await Turn.objects.acount() == 1

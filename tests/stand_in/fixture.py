@@ -28,6 +28,10 @@ class StandIn:
         told = [*replies, reply] if reply else list(replies)
         self._ask("POST", "/script", {"replies": told})
 
+    def go_on(self) -> None:
+        """What was told to ``hold`` is written to its end; nothing holds until ``forget``."""
+        self._ask("POST", "/go-on")
+
     def forget(self) -> None:
         self._ask("DELETE", "/script")
 
@@ -47,11 +51,11 @@ class StandIn:
         return self._ask("GET", "/open")
 
     def wait_until(self, **expected: int) -> None:
-        """Wait until the counts are so; fails after five seconds.
+        """Wait until the counts are so; fails after twenty seconds.
 
         An async test that waits for its own requests to end calls this in a thread.
         """
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while not expected.items() <= (counts := self.counts).items():
             assert time.monotonic() < deadline, f"{counts}, expected {expected}"
             time.sleep(0.01)

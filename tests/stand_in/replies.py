@@ -29,6 +29,7 @@ class Reply:
     # How fast
     rate: float = 0.0  # chunks a second; 0: as fast as they go
     delay: float = 0.0  # seconds before the first byte
+    hold: int = 0  # chunks after which it waits until it is told to go on; 0: it does not
     piece: int = 0  # characters a chunk of text and thinking; 0: word by word
 
     # How it is framed

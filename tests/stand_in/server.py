@@ -36,12 +36,14 @@ ABORTED = "aborted"  # marks a request whose connection was dropped on purpose
 script = web.AppKey("script", Script)
 asked = web.AppKey("asked", deque)
 counts = web.AppKey("counts", dict)
+going = web.AppKey("going", asyncio.Event)  # set: nothing is held back
 
 
 def application() -> web.Application:
     app = web.Application(client_max_size=256 * 1024 * 1024)
     app[script], app[asked] = Script(), deque(maxlen=1000)
     app[counts] = {"open": 0, "left": 0, "served": 0, "chunks": 0}
+    app[going] = asyncio.Event()
     app.add_routes(
         [
             web.post("/v1/chat/completions", chat),
@@ -50,6 +52,7 @@ def application() -> web.Application:
             web.get("/v1/models", models),
             web.post("/script", tell),
             web.delete("/script", forget),
+            web.post("/go-on", go_on),
             web.get("/requests", requests),
             web.get("/open", show_open),
         ]
@@ -86,8 +89,14 @@ async def tell(request: web.Request) -> web.Response:
 
 async def forget(request: web.Request) -> web.Response:
     request.app[script].replies.clear()
+    request.app[going].clear()
     request.app[asked].clear()
     request.app[counts].update(left=0, served=0, chunks=0)
+    return web.Response(status=204)
+
+
+async def go_on(request: web.Request) -> web.Response:
+    request.app[going].set()
     return web.Response(status=204)
 
 
@@ -269,9 +278,12 @@ class _Answer:
             if self.reply.rate:
                 await self._write(waiting.pop())
                 await asyncio.sleep(began + self.written / self.reply.rate - time.monotonic())
-            elif len(waiting) == AT_ONCE:
+            elif len(waiting) == AT_ONCE or self.written == self.reply.hold:
                 await self._write("".join(waiting))
                 waiting.clear()
+            if self.written == self.reply.hold:
+                await self.request.app[going].wait()
+                began = time.monotonic() - self.written / (self.reply.rate or 1)
         await self._write("".join(waiting))
 
     async def _fail(self, waiting: list[str]) -> bool:

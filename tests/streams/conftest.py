@@ -36,7 +36,11 @@ def pair(
 
 @pytest.fixture
 def session(pair: tuple[Server, Server]) -> str:
+    return new_session(pair[0])
+
+
+def new_session(server: Server) -> str:
     """Bound to the handbook."""
-    with pair[0].api() as api:
+    with server.api() as api:
         index = api.get("/indexes").json()["items"][0]["id"]
         return api.post("/chat", json={"index_ids": [index]}).json()["session_id"]

@@ -1,6 +1,7 @@
 """The streams of the API and of the pages, read frame by frame."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import httpx
 
 from tests.server import Server
+
+PATIENCE = 60.0  # seconds until an answer that ends has ended
 
 Frame = tuple[int, str, dict[str, Any]]
 
@@ -47,6 +50,15 @@ def prompt(api: httpx.Client, session: str):
 
 def events(api: httpx.Client, session: str, **headers: str):
     return api.stream("GET", f"/chat/{session}/events", headers=headers)
+
+
+def wait_until_ended(api: httpx.Client, session: str) -> list[dict[str, Any]]:
+    """Until the last turn is over, as a stop asks for it and does not wait; its history."""
+    deadline = time.monotonic() + PATIENCE
+    while (told := api.get(f"/chat/{session}").json()["events"])[-1]["type"] != "stop":
+        assert time.monotonic() < deadline, told[-1]
+        time.sleep(0.05)
+    return told
 
 
 def text_of(frames: list[Frame]) -> str:

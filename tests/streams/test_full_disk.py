@@ -10,7 +10,7 @@ import pytest
 from tests.server import Server
 from tests.stand_in.fixture import StandIn
 
-from .reading import Stream, events, prompt, signed_in, text_of
+from .reading import Stream, events, prompt, signed_in, text_of, wait_until_ended
 
 pytestmark = pytest.mark.skipif(
     not hasattr(resource, "prlimit"), reason="limits another process's files: Linux only"
@@ -52,14 +52,6 @@ def new_session(api: httpx.Client) -> str:
     return api.post("/chat", json={"index_ids": [index]}).json()["session_id"]
 
 
-def wait_until_ended(api: httpx.Client, session: str) -> None:
-    """By its history, which is read though nothing can be saved."""
-    deadline = time.monotonic() + 40
-    while api.get(f"/chat/{session}").json()["events"][-1]["type"] != "stop":
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-
-
 def test_an_answer_ends_with_advice_and_the_next_one_works_once_there_is_room(server, stand_in):
     with server.api() as api, signed_in(server) as browser:
         session = new_session(api)
@@ -81,7 +73,7 @@ def test_an_answer_ends_with_advice_and_the_next_one_works_once_there_is_room(se
         asked = {"prompt": "And now?"}
         refused = browser.post(f"/chat/{session}/turns/", data=asked, headers=token)
         assert (refused.status_code, ADVICE in refused.text) == (503, True)
-        wait_until_ended(api, session)
+        wait_until_ended(api, session)  # which is read though nothing can be saved
         assert "Ask again" in browser.get(f"/chat/{session}/").text
 
         make_room(server)

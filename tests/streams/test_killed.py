@@ -40,7 +40,8 @@ def test_a_call_cut_off_in_the_middle_has_a_result_that_says_so(server, stand_in
         session = new_session(api)
         with prompt(api, session) as given:
             watched = Stream(given).read_until("tool_call", 3)
-            time.sleep(0.3)  # longer than it takes to be saved: it runs, and has not ended
+            while count(api, session, "tool_call") < 3:  # what is shown may not be saved yet
+                time.sleep(0.02)
             server.kill("web")
         server.start("web")
         with events(api, session, **{"Last-Event-ID": str(watched[-1][0])}) as followed:
@@ -60,6 +61,12 @@ def test_a_call_cut_off_in_the_middle_has_a_result_that_says_so(server, stand_in
     assert results[called[-1]]["result"] == {"error": "This call did not finish."}
     assert history[-1]["type"] == "stop" and history[-1]["is_error"]
     assert turn_in(streamed) == reloaded
+
+
+def count(api: httpx.Client, session: str, kind: str) -> int:
+    """Of the events that are saved."""
+    told = api.get(f"/chat/{session}").json()["events"]
+    return [event["type"] for event in told].count(kind)
 
 
 def test_a_question_that_waited_starts_though_nobody_looks(server, stand_in):

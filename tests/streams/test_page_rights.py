@@ -18,7 +18,7 @@ from tests.factories import make_index, make_session, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SOON = 4.0  # seconds; unasked, a stream in which nothing happens would look after fifteen
+SOON = 10.0  # seconds; unasked, a stream in which nothing happens would look after fifteen
 
 
 @pytest.fixture

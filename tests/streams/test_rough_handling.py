@@ -9,7 +9,7 @@ import pytest
 from tests.server import Server
 from tests.stand_in.fixture import StandIn
 
-from .reading import Stream, events, prompt, signed_in, text_of
+from .reading import Stream, events, prompt, signed_in, text_of, wait_until_ended
 
 NONSENSE = ["", "-1", "0x10", "1e3", "9" * 18, "9" * 40, "٣", "null", "1-", "-", "1-x", "%00"]
 
@@ -35,8 +35,10 @@ def still_works(server: Server, session: str, stand_in: StandIn) -> None:
     """Nothing runs any more, the next prompt is answered, and no request broke."""
     stand_in.wait_until(open=0)
     stand_in.say(text="Still here.")
-    with server.api() as api, prompt(api, session) as given:
-        assert text_of(Stream(given).read_until("stop")) == "Still here."
+    with server.api() as api:
+        wait_until_ended(api, session)
+        with prompt(api, session) as given:
+            assert text_of(Stream(given).read_until("stop")) == "Still here."
     assert "Traceback" not in server.log()
 
 
@@ -77,8 +79,7 @@ def test_a_stop_and_a_question_asked_again_at_the_same_moment(server, rough, sta
         with ThreadPoolExecutor(6) as threads:
             asked = [threads.submit(again, number) for number in range(5)]
             threads.submit(api.post, f"/chat/{rough}/cancel")
-        stand_in.wait_until(open=0)
-        told = api.get(f"/chat/{rough}").json()["events"]
+        told = wait_until_ended(api, rough)
 
     assert {one.result().status_code for one in asked} <= {302, 409}
     assert [event["type"] for event in told].count("stop") == 1  # one branch is read
