@@ -1,10 +1,10 @@
 // Hears what has changed and asks for it anew: at once, or when the page is looked at again.
 const GATHER = 120; // milliseconds: what changes together is asked for together
-const LATE = 1000; // milliseconds: a line that opens later may have missed something
 
 customElements.define("news-line", class extends HTMLElement {
   connectedCallback() {
     this.rows = new Set();
+    this.since = Date.now() - performance.now(); // what was said while the page was made is lacking
     const { worker, person } = this.dataset;
     if (window.SharedWorker) this.line = new SharedWorker(worker, person).port;
     else this.line = new Worker(worker);
@@ -28,16 +28,19 @@ customElements.define("news-line", class extends HTMLElement {
   }
 
   join() {
-    this.line.postMessage({ url: new URL(this.dataset.live, location).href });
+    this.line.postMessage({ url: new URL(this.dataset.live, location).href, since: this.since });
+    this.since = Date.now();
   }
 
   leave() {
     this.line.postMessage({});
+    this.since = Date.now();
   }
 
   hear({ kind, id, moved }) {
     if (kind === "index") document.body.dispatchEvent(new CustomEvent(`index-${id}`));
-    if (kind === "rail" || (kind === "open" && performance.now() > LATE)) this.all = true;
+    if (kind === "missed") document.body.dispatchEvent(new CustomEvent("news-missed"));
+    if (kind === "rail" || kind === "missed") this.all = true;
     if (kind === "session") {
       if (moved) this.raise(id);
       this.rows.add(id);

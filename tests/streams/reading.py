@@ -81,7 +81,7 @@ def post(browser: httpx.Client, path: str, **fields: str) -> None:
 
 
 def pieces(browser: httpx.Client, session: str, after: str) -> Iterator[tuple[str, str]]:
-    """What a page is sent, each ``(id, HTML)``, for ever."""
+    """What a page is sent of its turns, each ``(id, HTML)``, for ever."""
     path, headers = f"/chat/{session}/events/", {"HX-Request": "true", "Last-Event-ID": after}
     with browser.stream("GET", path, headers=headers) as response:
         number, html = "", []
@@ -92,5 +92,6 @@ def pieces(browser: httpx.Client, session: str, after: str) -> Iterator[tuple[st
             elif name == "data":
                 html.append(value)
             elif html and not line:
-                yield number, "\n".join(html)
+                if any("<article" in part for part in html):
+                    yield number, "\n".join(html)
                 html = []

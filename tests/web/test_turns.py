@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test import AsyncClient
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -167,6 +168,22 @@ def test_without_script_a_question_that_is_sent_twice_is_asked_once(client, sess
     assert again["Location"] == begun_again["Location"] == begun
     waiting = QueuedPrompt.objects.order_by("pk").values_list("prompt", flat=True)
     assert list(waiting) == ["And pens?", "What colour?"]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_page_is_told_what_has_changed_before_its_line_was_open(client, session):
+    browser = AsyncClient()
+    browser.cookies.load({name: one.value for name, one in client.cookies.items()})
+    url = reverse("events", args=[session.pk])
+
+    answer = await browser.get(url, headers={"hx-request": "true"})
+    frames = aiter(answer.streaming_content)
+    await anext(frames)
+    told = (await anext(frames)).decode()
+    await frames.aclose()
+
+    assert '<hx-partial hx-target="#queue" hx-swap="innerMorph"></hx-partial>' in told
+    assert '<hx-partial hx-target="#title" hx-swap="innerHTML">Lamps</hx-partial>' in told
 
 
 def test_a_waiting_prompt_cannot_be_left_blank(client, session, reader, answered):

@@ -123,7 +123,7 @@ class View:
         self.session_id = session_id
         self.place = place
         self.begin = 0  # follow from here: just before the turn that the page shows last
-        self.queue: str | None = ""  # as the page shows it; None if it may show what began since
+        self.queue: str | None = None  # as the page shows it; None if it may show what is gone
         self.title = ""  # ... and this
         self.cost = 0.0  # seconds that rendering the last batch took
         self.looked_at = monotonic()
@@ -147,8 +147,7 @@ class View:
         self.fragments = Fragments(session, self.place.seen, self.request, self.place.tip)
         self._note(session, [last.pk] if last else [])
         note_visit(self.actor, session)
-        self.title = session.title
-        return html + self._queue(session)
+        return html + self._title(session) + self._queue(session)
 
     async def take(self, batch: list[Stamped]) -> str | None:
         """Partials for a batch, or what changed beside the events where it is empty; None if the
