@@ -29,7 +29,7 @@ class StandIn:
         self._ask("POST", "/script", {"replies": told})
 
     def go_on(self) -> None:
-        """What was told to ``hold`` is written to its end; nothing holds until ``forget``."""
+        """What was told to ``hold`` does so no longer, or not when it comes to it."""
         self._ask("POST", "/go-on")
 
     def forget(self) -> None:

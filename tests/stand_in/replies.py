@@ -30,6 +30,7 @@ class Reply:
     rate: float = 0.0  # chunks a second; 0: as fast as they go
     delay: float = 0.0  # seconds before the first byte
     hold: int = 0  # chunks after which it waits until it is told to go on; 0: it does not
+    step: int = 0  # ... and again after so many more
     piece: int = 0  # characters a chunk of text and thinking; 0: word by word
 
     # How it is framed
@@ -74,6 +75,12 @@ class Reply:
             elif kind is tuple:
                 told[name] = json.loads(value)
         return cls.of(told)
+
+    def holds_at(self, written: int) -> bool:
+        """Whether it waits after so many chunks."""
+        if not self.step:
+            return written == self.hold
+        return written >= self.hold and (written - self.hold) % self.step == 0
 
     def deltas(self) -> Iterator[dict[str, Any]]:
         """What goes into ``delta``, chunk by chunk."""

@@ -36,14 +36,14 @@ ABORTED = "aborted"  # marks a request whose connection was dropped on purpose
 script = web.AppKey("script", Script)
 asked = web.AppKey("asked", deque)
 counts = web.AppKey("counts", dict)
-going = web.AppKey("going", asyncio.Event)  # set: nothing is held back
+going = web.AppKey("going", asyncio.Semaphore)  # how often it was told to go on and has not
 
 
 def application() -> web.Application:
     app = web.Application(client_max_size=256 * 1024 * 1024)
     app[script], app[asked] = Script(), deque(maxlen=1000)
     app[counts] = {"open": 0, "left": 0, "served": 0, "chunks": 0}
-    app[going] = asyncio.Event()
+    app[going] = asyncio.Semaphore(0)
     app.add_routes(
         [
             web.post("/v1/chat/completions", chat),
@@ -89,14 +89,15 @@ async def tell(request: web.Request) -> web.Response:
 
 async def forget(request: web.Request) -> web.Response:
     request.app[script].replies.clear()
-    request.app[going].clear()
+    while not request.app[going].locked():
+        await request.app[going].acquire()
     request.app[asked].clear()
     request.app[counts].update(left=0, served=0, chunks=0)
     return web.Response(status=204)
 
 
 async def go_on(request: web.Request) -> web.Response:
-    request.app[going].set()
+    request.app[going].release()
     return web.Response(status=204)
 
 
@@ -278,11 +279,11 @@ class _Answer:
             if self.reply.rate:
                 await self._write(waiting.pop())
                 await asyncio.sleep(began + self.written / self.reply.rate - time.monotonic())
-            elif len(waiting) == AT_ONCE or self.written == self.reply.hold:
+            elif len(waiting) == AT_ONCE or self.reply.holds_at(self.written):
                 await self._write("".join(waiting))
                 waiting.clear()
-            if self.written == self.reply.hold:
-                await self.request.app[going].wait()
+            if self.reply.holds_at(self.written):
+                await self.request.app[going].acquire()
                 began = time.monotonic() - self.written / (self.reply.rate or 1)
         await self._write("".join(waiting))
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 BUSY = 0.01  # seconds of CPU in one go
 BLOCKED = 0.05  # seconds in one go, waiting for files, locks and other threads included
-ANSWERS = 5  # the best counts: a thread that holds the interpreter may be kept waiting by others
+ANSWERS = 10  # until one holds it for less: a thread that has the interpreter may be kept waiting
 
 
 Step = tuple[float, str]  # of the event loop: its seconds, and what it was
@@ -30,6 +30,9 @@ Step = tuple[float, str]  # of the event loop: its seconds, and what it was
 class Longest:
     busy: Step = (0.0, "")
     blocked: Step = (0.0, "")
+
+    def was_short(self) -> bool:
+        return self.busy[0] < BUSY and self.blocked[0] < BLOCKED
 
 
 @pytest.fixture
@@ -85,14 +88,14 @@ async def test_a_long_answer_never_holds_the_event_loop(model, settings, longest
         return b"".join([piece async for piece in answer.streaming_content]).decode()
 
     await ask()  # what is made on first use: imports, the search's memory, the HTTP client
-    seen = []
     for _ in range(ANSWERS):
         longest.busy = longest.blocked = (0.0, "")
         text = await ask()
         assert '"type":"stop","is_error":false' in text and "t002999" in text
-        seen.append((longest.busy, longest.blocked))
+        if longest.was_short():
+            break
 
-    nothing_was_long(seen)
+    assert longest.was_short(), longest
 
 
 CODE = "\n".join(f"total_{n} = sum(row[{n}] for row in table if row) + {n}" for n in range(300))
@@ -123,23 +126,16 @@ async def test_a_page_that_is_read_never_holds_the_event_loop(model, longest):
         return html
 
     await ask()
-    seen = []
     for _ in range(ANSWERS):
         longest.busy = longest.blocked = (0.0, "")
         assert "total_299" in await ask()
-        seen.append((longest.busy, longest.blocked))
+        if longest.was_short():
+            break
 
-    nothing_was_long(seen)
+    assert longest.was_short(), longest
 
 
 def cookies_of(reader: AbstractUser) -> dict[str, str]:
     client = Client()
     client.force_login(reader)
     return {name: morsel.value for name, morsel in client.cookies.items()}
-
-
-def nothing_was_long(seen: list[tuple[Step, Step]]) -> None:
-    busy, blocked = min(busy for busy, _ in seen), min(blocked for _, blocked in seen)
-    print(f"busy {busy[0] * 1e3:.1f} ms, blocked {blocked[0] * 1e3:.1f} ms: {busy[1][:200]}")  # noqa: T201
-    assert busy[0] < BUSY, busy
-    assert blocked[0] < BLOCKED, blocked
