@@ -17,12 +17,14 @@ from chat.providers.words import content_stems, stem
 from chat.web.markdown import plain
 from chat.web.people import actor_of
 from chat.web.rail import rail_groups
+from chat.web.renderer import link_to
 from chat.web.said import said
 from chat.web.search import places
 
 register = template.Library()
 register.filter(plain)
 register.filter(said)
+register.filter(link_to)
 
 WORD = re.compile(r"[^\W_]+")
 
@@ -75,6 +77,13 @@ def mark_words(text: str, question: str) -> SafeString:
             end = match.end()
     html.append(conditional_escape(text[end:]))
     return mark_safe("".join(html))  # noqa: S308 - every piece of text was escaped
+
+
+@register.filter
+def below(text: str, heading: str) -> str:
+    """The text of a passage under its heading, which is said already: without that line."""
+    first, _end, rest = text.partition("\n")
+    return rest if rest and first.strip() == heading.rpartition("›")[2].strip() else text
 
 
 @register.filter

@@ -2,24 +2,27 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from chat.models import Document, File
 
 from .leaf import Leaf
 from .markdown import plain, render, render_document
+from .passages import Mark, Marks
 from .people import actor_of
+from .renderer import link_to
 
 WINDOW = 24_000  # characters rendered at once; about eight printed pages
 LEAD = 6_000  # of these, what stands above the passage
 HEADING = re.compile(r"\s*(#{1,6}[ \t].*|.+\n={2,}[ \t]*)(?:\n|\Z)")
+OPENING, CLOSING = mark_safe('<mark id="passage" class="cited">'), mark_safe("</mark>")
 PLAIN = {"txt", "log", "csv", "tsv", "json", "xml", "yaml", "yml", "ini", "toml"}
 
 
@@ -37,7 +40,9 @@ class Extract:
     has_changed: bool = False  # its document has: the passage is not in it any more
 
     @classmethod
-    def of(cls, document: Document, start: int, end: int, begin: int = -1) -> "Extract":
+    def of(
+        cls, document: Document, start: int, end: int, begin: int = -1, marks: Marks | None = None
+    ) -> "Extract":
         """The window around the passage, or the one from ``begin`` on if that is not negative."""
         text = document.text
         start, end = min(start, len(text)), min(end, len(text))
@@ -49,10 +54,12 @@ class Extract:
         top = first or _after_title(document.name, text[:last], title, end)
         inside = max(start, top), min(end, last)
         shown = (inside[0] - top, inside[1] - top) if inside[0] < inside[1] else (0, 0)
+        beside = marks(top, last) if marks else ()
+        beside = [replace(one, start=one.start - top) for one in beside]
         return cls(
             title=title,
             name=document.name,
-            html=_html(document.name, text[top:last], *shown),
+            html=_html(document.name, text[top:last], *shown, beside),
             page=_page(document.page_starts, start) if end > start else None,
             earlier=_block_start(text, max(0, first - WINDOW)) if first else None,
             later=last if last < len(text) else None,
@@ -60,10 +67,13 @@ class Extract:
 
 
 def shown(
-    request: HttpRequest, document: Document, passage: Mapping[str, Any] | None = None
+    request: HttpRequest,
+    document: Document,
+    passage: Mapping[str, Any] | None = None,
+    marks: Marks | None = None,
 ) -> dict[str, Any]:
     """What a template needs to show the document around characters ``start`` to ``end``: a PDF as
-    its page, unless ``view=text`` is asked for.
+    its page, unless ``view=text`` is asked for. ``marks`` stand in the margin of its text.
 
     With the passage that a session keeps of there, its words are shown wherever they stand now, or
     alone if they are gone.
@@ -75,14 +85,14 @@ def shown(
     }
     start, end = number_of(request, "start"), number_of(request, "end")
     if passage is not None:
-        place = _place_now(document.text, passage, start, end)
+        place = place_now(document.text, passage, start, end)
         if place is None:
             return {**context, "extract": passage_extract(passage, has_changed=True)}
         start, end = place
     leaf = Leaf.of(document, start, end, request)
     return {
         **context,
-        "extract": Extract.of(document, start, end, number_of(request, "from", -1)),
+        "extract": Extract.of(document, start, end, number_of(request, "from", -1), marks),
         "leaf": leaf,
         "as_page": leaf is not None and request.GET.get("view") != "text",
     }
@@ -100,7 +110,7 @@ def passage_extract(passage: Mapping[str, Any], has_changed: bool = False) -> Ex
     )
 
 
-def _place_now(
+def place_now(
     text: str, passage: Mapping[str, Any], start: int, end: int
 ) -> tuple[int, int] | None:
     """Where those characters of a document stand, which may have changed since; None if nowhere.
@@ -151,16 +161,19 @@ def _after_title(name: str, text: str, title: str, end: int) -> int:
     return heading.end() if plain(words).strip() == plain(title).strip() else 0
 
 
-def _html(name: str, text: str, start: int, end: int) -> SafeString:
+def _html(name: str, text: str, start: int, end: int, marks: Sequence[Mark]) -> SafeString:
     if not _is_plain(name):
-        return render_document(text, start, end)
-    if end <= start:
-        return format_html('<pre class="plain">{}</pre>', text)
+        return render_document(text, start, end, marks)
+    # What is put into the text: at one place, what ends comes before what begins.
+    put = [(mark.start, 1, link_to(mark)) for mark in marks]
+    if end > start:
+        put += [(start, 2, OPENING), (end, 0, CLOSING)]
+    pieces, done = [], 0
+    for at, _rank, html in sorted(put, key=lambda one: one[:2]):
+        pieces += [(text[done:at],), (html,)]
+        done = at
     return format_html(
-        '<pre class="plain">{}<mark id="passage" class="cited">{}</mark>{}</pre>',
-        text[:start],
-        text[start:end],
-        text[end:],
+        '<pre class="plain">{}</pre>', format_html_join("", "{}", [*pieces, (text[done:],)])
     )
 
 

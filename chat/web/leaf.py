@@ -55,6 +55,11 @@ class Leaf:
             after=turned(number + 1) if number < len(starts) else "",
         )
 
+    def span_in(self, document: Document) -> tuple[int, int]:
+        """What of the document's text stands on the page."""
+        starts = [*document.page_starts, len(document.text)]
+        return starts[self.number - 1], starts[self.number]
+
 
 def version_of(document: Document) -> str:
     """What tells a file's content from what it was before, in the addresses of its pages."""

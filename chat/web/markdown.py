@@ -5,6 +5,7 @@ sanitised once more.
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -24,6 +25,7 @@ from mdit_py_plugins.texmath import texmath_plugin
 from . import formulas
 from .footnotes import Footnotes, footnotes_in_parts
 from .formulas import without_open_formula
+from .passages import Mark
 from .renderer import Renderer
 from .sources import Source
 
@@ -35,11 +37,13 @@ CELL_BORDER = re.compile(r"[ \t]*(?:\|[ \t]*)+")
 LINKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 INLINE_SIGNS = re.compile(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|`+")
 CITED = "\u2e28\u2e29"  # rare brackets, around what is cited while a document is rendered
+# Where a link may stand that belongs to a block: before it, or so many tokens further, inside.
+INSIDE = {"list_item_open": 1, "tr_open": 2}
 NO_PROSE = re.compile(r"^(?: {4}|\t| {0,3}(?:[#>|+*-]|```|~~~|\d+[.)] |\[))", re.MULTILINE)
 
 ATTRIBUTES = {
     "*": {"class", "id"},
-    "a": {"href", "rel", "target", "title", "data-number", "data-check"},
+    "a": {"href", "rel", "target", "title", "aria-current", "data-number", "data-check"},
     "input": {"type", "checked", "disabled"},
     "ol": {"start"},
     "pre": {"tabindex"},  # what scrolls must be reachable by keys
@@ -77,15 +81,15 @@ def render(
     return _clean(_parser().render(source, env))
 
 
-def render_document(text: str, start: int, end: int) -> SafeString:
-    """A document with characters ``start`` to ``end`` marked as cited.
+def render_document(text: str, start: int, end: int, marks: Sequence[Mark] = ()) -> SafeString:
+    """A document with characters ``start`` to ``end`` marked as cited, and ``marks`` in its margin.
 
     Sentences of a paragraph are marked by themselves, anything else by the blocks that hold it.
     """
-    if sentence := _with_sentence_marked(text, start, end):
+    if sentence := _with_sentence_marked(text, start, end, marks):
         return sentence
     env = _document_env()
-    tokens = _parser().parse(text, env)
+    tokens = _with_marks(_parser().parse(text, env), text, marks)
     first, last = text.count("\n", 0, start), text.count("\n", 0, max(start, end - 1))
     if end > start:
         _mark_lines(tokens, first, last)
@@ -96,7 +100,9 @@ def _document_env() -> dict[str, Any]:
     return {"sources": {}, "docId": "document", "whole": True, "outline": []}
 
 
-def _with_sentence_marked(text: str, start: int, end: int) -> SafeString | None:
+def _with_sentence_marked(
+    text: str, start: int, end: int, marks: Sequence[Mark]
+) -> SafeString | None:
     """None when the span is more or less than some sentences of one paragraph of prose."""
     before, after = text.rfind("\n\n", 0, start), text.find("\n\n", end)
     paragraph = text[before + 2 if before >= 0 else 0 : after if after >= 0 else len(text)]
@@ -106,7 +112,9 @@ def _with_sentence_marked(text: str, start: int, end: int) -> SafeString | None:
         return None
     # Signs that Markdown takes for punctuation, so that emphasis may begin and end beside them.
     signed = f"{text[:start]}{CITED[0]}{cited}{CITED[1]}{text[end:]}"
-    html = _parser().render(signed, _document_env())
+    env = _document_env()
+    tokens = _with_marks(_parser().parse(signed, env), text, marks)
+    html = _parser().renderer.render(tokens, _parser().options, env)
     opening, _sign, rest = html.partition(CITED[0])
     inside, _sign, closing = rest.partition(CITED[1])
     if opening.count("<math") != opening.count("</math>"):
@@ -258,6 +266,26 @@ def _with_hosts(children: Sequence[Token]) -> list[Token]:
             words += child.content
         shown.append(child)
     return shown
+
+
+def _with_marks(tokens: list[Token], text: str, marks: Sequence[Mark]) -> list[Token]:
+    """Each mark beside the block that it begins in."""
+    lines, places = (
+        [-1],
+        [0],
+    )  # of the blocks, in order, and where among the tokens a link may stand
+    for at, token in enumerate(tokens):
+        begins = token.nesting >= 0 and (token.level == 0 or token.type in INSIDE)
+        if begins and token.map and token.map[0] > lines[-1]:
+            lines.append(token.map[0])
+            places.append(at + INSIDE.get(token.type, 0))
+    found: dict[int, list[Mark]] = {}
+    for mark in marks:
+        line = text.count("\n", 0, mark.start)
+        found.setdefault(places[bisect_right(lines, line) - 1], []).append(mark)
+    for place in sorted(found, reverse=True):
+        tokens.insert(place, Token("marks", "", 0, meta={"marks": found[place]}))
+    return tokens
 
 
 def _mark_lines(tokens: Sequence[Token], first: int, last: int) -> None:

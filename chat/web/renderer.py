@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.utils.html import conditional_escape, escape, format_html
+from django.utils.html import conditional_escape, escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from markdown_it.renderer import RendererHTML
@@ -15,6 +15,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 from .formulas import formula
+from .passages import Mark
 from .sources import Mention, Source
 
 LONGEST_HIGHLIGHT = 50_000  # characters of code; colouring more would hold up the page
@@ -41,6 +42,9 @@ class Renderer(RendererHTML):
             " · ".join(filter(None, [source.full_name, _verdict(mention.check)])),
             source.place if again else source.label,
         )
+
+    def marks(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return format_html('<div class="marks">{}</div>', links_to(tokens[idx].meta["marks"]))
 
     def link_host(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return format_html(' <span class="link-host">{}</span>', tokens[idx].content)
@@ -108,6 +112,23 @@ class Renderer(RendererHTML):
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return self.fence(tokens, idx, options, env)
+
+
+def links_to(marks: Sequence[Mark]) -> SafeString:
+    return format_html_join(" ", "{}", ((link_to(one),) for one in marks))
+
+
+def link_to(mark: Mark) -> SafeString:
+    current = mark_safe(' aria-current="true"') if mark.is_here else ""
+    return format_html(
+        '<a class="mark" href="{}" title="{}"{}><span class="visually-hidden">{}</span>'
+        '<span class="mark__name">{}</span></a>',
+        mark.url,
+        mark.words,
+        current,
+        mark.words,
+        mark.name,
+    )
 
 
 def _verdict(check: str) -> str:

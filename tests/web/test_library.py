@@ -297,7 +297,7 @@ def test_a_document_shows_the_passages_it_was_split_into(client, index):
     marked = client.get(url + unescape(second).partition("#")[0]).content.decode()
     split = client.get(url, {"view": "passages"}).content.decode()
 
-    assert f'href="{first}"' in whole and "2 passages" in whole
+    assert f'href="{first}"' in whole and f'href="{second}"' in whole and "2 passages" in whole
     assert 'class="cited"' not in whole
     assert "Passage 2 of 2" in marked and f'href="{first}"' in marked
     cited = marked.split('id="passage"')[1].split("</p>")[0]
@@ -305,6 +305,31 @@ def test_a_document_shows_the_passages_it_was_split_into(client, index):
     assert f'href="{second}"' in split and "Split into 2 passages" in split
     assert "House rules › Pencils" in split
     assert "Bring a pencil, not a pen.</p>" in split
+
+
+def marks(html: str) -> list[tuple[str, str]]:
+    """The names in the margin of a document, each with the words that it stands beside."""
+    named = r'<span class="mark__name">(.*?)</span></a>(.*?)(?=<a class="mark"|$)'
+    beside = re.findall(named, html, re.DOTALL)
+    return [(name, " ".join(re.sub(r"<[^>]*>", " ", words).split())) for name, words in beside]
+
+
+@pytest.mark.parametrize("name", ["rules.md", "rules.txt"])
+def test_every_passage_of_a_document_is_named_where_it_begins(client, index, name):
+    index.documents.update(name=name)
+    url = reverse("document", args=[index.pk, index.documents.get().directory_file_id])
+    second = index.chunks.last()
+    span = {"start": second.start_char, "end": second.end_char}
+
+    html = client.get(url).content.decode()
+    of_second = client.get(url, span).content.decode()
+
+    named = marks(html)
+    assert [one for one, _words in named] == ["1", "2"]
+    assert named[0][1].startswith("The reading room opens at nine.")
+    assert named[1][1].startswith("Bring a pencil, not a pen.")
+    assert 'aria-current="true"><span class="visually-hidden">Passage 2<' in of_second
+    assert 'aria-current="true"><span class="visually-hidden">Passage' not in html
 
 
 @pytest.fixture

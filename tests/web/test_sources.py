@@ -1,6 +1,8 @@
 """A document at the place an answer cites."""
 
+import re
 import tracemalloc
+from html import unescape
 
 import pytest
 from django.urls import reverse
@@ -62,6 +64,34 @@ def test_a_sentence_cited_opens_its_passage_for_a_reader_without_the_index(clien
     html = client.get(f"{url.split('?')[0]}?start={start}&end={start + 20}").content.decode()
 
     assert CITED in html
+
+
+def test_all_that_an_answer_cites_of_a_document_is_in_its_margin(client, session, index, citation):
+    pencil = "Bring a pencil, not a pen."
+    file_id = citation["file_id"]
+    found = [
+        as_found(number, index.pk, file_id, text, TEXT.index(text))
+        for number, text in enumerate((CITED, pencil), 1)
+    ]
+    cited = [as_cited(one) for one in found]
+    turn = write_turn(
+        session,
+        UserInput("What are the rules?"),
+        ToolCall("a", "retrieve", {"query": "rules", "index_ids": [index.pk]}),
+        ToolResult("a", "retrieve", {"results": found}),
+        Text("Green lamps [1], and a pencil [2].", tuple(cited)),
+        done(),
+    )
+    place = reverse("source", args=[session.pk, index.pk, file_id])
+    ways = [f"?start={one['start_char']}&end={one['end_char']}&turn={turn.seq}" for one in cited]
+
+    html = client.get(place + ways[0]).content.decode()
+
+    links = re.findall(r'<a class="mark" href="([^"]*)"[^>]*?( aria-current="true")?>', html)
+    assert [(unescape(link), bool(here)) for link, here in links] == [
+        (f"{place}{ways[0]}#passage", True),
+        (f"{place}{ways[1]}#passage", False),
+    ]
 
 
 def test_a_card_begins_near_the_sentence_cited_and_marks_it(client, session, index, passage):
@@ -338,6 +368,24 @@ def test_a_pdf_opens_at_the_page_of_the_passage_and_shows_its_text_when_asked(cl
     assert address("page_picture", leaflet, 2) in page
     assert "Previous page" in page and "Next page" not in page
     assert "1911 by hand." in text
+
+
+def test_a_page_of_a_document_names_the_passages_on_it(client, leaflet):
+    for ordinal, text in enumerate(PAGES):
+        start = leaflet.text.index(text)
+        end = start + len(text)
+        leaflet.chunks.create(
+            index=leaflet.index,
+            ordinal=ordinal,
+            text=text,
+            start_char=start,
+            end_char=end,
+            token_count=9,
+        )
+
+    html = client.get(f"{address('document', leaflet)}?page=2").content.decode()
+
+    assert re.findall('<span class="mark__name">(.*?)<', html) == ["2"]
 
 
 @in_threads

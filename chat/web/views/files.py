@@ -20,7 +20,7 @@ from chat.errors import CarrelError, Settled
 from chat.models import Actor, Directory, DirectoryFile, Document, Index
 from chat.web.document import number_of, shown
 from chat.web.library import editable_index
-from chat.web.passages import Step
+from chat.web.passages import Step, passage_marks
 from chat.web.people import actor_of, signed_in
 from chat.web.said import said
 
@@ -109,19 +109,22 @@ def remove(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
 @signed_in
 @require_GET
 def document(request: HttpRequest, index_id: str, file_id: str) -> HttpResponse:
-    """A document as it was read, a passage of it marked; or a list of all its passages."""
+    """A document as it was read, its passages in the margin and one of them marked; or a list."""
     found = get_object_or_404(
         Document.objects.visible_to(actor_of(request)).readable().select_related("index"),
         index=index_id,
         directory_file=file_id,
     )
-    context = shown(request, found)
+    span = number_of(request, "start"), number_of(request, "end")
+    marks = passage_marks(found, *span)
+    context = shown(request, found, marks=marks)
     if request.GET.get("view") == "passages":
         chunks = found.chunks.order_by("ordinal").defer("embedding")
         context["page"] = Paginator(chunks, CHUNKS_AT_ONCE).get_page(request.GET.get("page"))
     else:
-        span = number_of(request, "start"), number_of(request, "end")
         context["step"] = Step.of(found, *span)
+        if context["as_page"]:
+            context["on_page"] = marks(*context["leaf"].span_in(found))
     return render(request, "library/document.html", context)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from chat.events.log import log
@@ -12,7 +13,8 @@ from chat.events.transcript import Exchange, fold
 from chat.models import Document, Session
 from chat.web.card import Card
 from chat.web.conversation import turn_shown
-from chat.web.document import Extract, number_of, passage_extract, shown
+from chat.web.document import Extract, number_of, passage_extract, place_now, shown
+from chat.web.passages import Mark, Marks
 from chat.web.people import actor_of, signed_in
 from chat.web.reading import Reading
 from chat.web.sources import Source, place_url, source_of
@@ -51,13 +53,14 @@ def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> 
         title = documents.values_list("title", flat=True).first()
         return _card(request, reading, whole, title or "", span)
     document = documents.select_related("index").first()
+    here = place_url(session.pk, index_id, file_id, **span)
     if document is not None:
-        context = shown(request, document, next(iter(whole), None))
+        marks = _marks(reading, document, here) if reading else None
+        context = shown(request, document, next(iter(whole), None), marks)
     else:
         # A turn on another branch than the one the session reads on by is in no history of it.
         told = [reading.exchange] if reading else fold(log.history(session.pk)).exchanges
         context = {"extract": _cited(told, index_id, file_id, span["start"])}
-    here = place_url(session.pk, index_id, file_id, **span)
     context |= {"session": session, "tabs": _tabs(request, reading, here) if reading else []}
     template = "chat/_source.html" if request.htmx else "chat/source.html"
     return render(request, template, context)
@@ -96,6 +99,26 @@ def _tabs(request: HttpRequest, reading: Reading, here: str) -> list[Tab]:
         Tab("cited", cited, chosen != "found"),
         Tab("found", also, chosen == "found"),
     ]
+
+
+def _marks(reading: Reading, document: Document, here: str) -> Marks:
+    """All that the answer cites of the document, where it stands there now."""
+    index_id, file_id = document.index_id, document.directory_file_id
+    found: dict[str, Mark] = {}
+    for one in reading.exchange.citations:
+        if (one["index_id"], one["file_id"]) != (index_id, file_id):
+            continue
+        start, end = one["start_char"], one["end_char"]
+        passages = _passages(reading.exchange, index_id, file_id, start)
+        place = place_now(document.text, passages[0], start, end) if passages else None
+        span = {"start": start, "end": end, "turn": reading.exchange.seq}
+        url = place_url(reading.session_id, index_id, file_id, **span)
+        if place is not None:
+            name = reading.sources[one["number"]].full_name
+            words = _("Cited: %(name)s") % {"name": name}
+            found[url] = Mark(place[0], "•", words, url, url == here)
+    marks = sorted(found.values(), key=lambda one: one.start)
+    return lambda first, last: [one for one in marks if first <= one.start < last]
 
 
 def _passages(exchange: Exchange, index_id: str, file_id: str, start: int) -> list[dict[str, Any]]:
