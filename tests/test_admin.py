@@ -275,12 +275,17 @@ def page_of(session: Session) -> str:
 
 
 def test_a_sessions_page_tells_what_happened_in_it(client, answered):
+    place = {"metadata": {"file_name": "plan.pdf"}, "content": "Upstairs."}
+    found = [{"number": 1, "score": 0.8, **place}, {"number": 2, "score": 0.25, **place}]
+    result = {"call_id": "c2", "name": "retrieve", "result": {"results": found}}
+    log(answered.turns.get(), 7, "tool_result", result)
     client.post(page_of(answered), {"reason": WHY})
 
     page = client.get(page_of(answered)).content.decode()
 
     assert "Where can one read?" in page
     assert "grep(pattern=&#x27;room&#x27;)" in page
+    assert "retrieve: 2 passages: [1] plan.pdf 0.80, [2] plan.pdf 0.25" in page
     assert "Upstairs &lt;b&gt;now&lt;/b&gt;." in page
     assert "done (2 rounds, 1.5 s)" in page
     assert "text_delta" not in page

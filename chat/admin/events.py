@@ -1,4 +1,4 @@
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.utils.text import Truncator
@@ -31,7 +31,7 @@ def summary(event: Event) -> str:
             )
             line = f"{payload['name']}({arguments})"
         case Event.Type.TOOL_RESULT:
-            line = f"{payload['name']}: {payload['result']}"
+            line = f"{payload['name']}: {_found(payload['result'])}"
         case Event.Type.STOP:
             usage = payload["usage"]
             end = payload["error"] or "done"
@@ -39,3 +39,12 @@ def summary(event: Event) -> str:
         case _:
             line = payload["content"]
     return Truncator(" ".join(line.split())).chars(200)
+
+
+def _found(result: dict[str, Any]) -> str:
+    """What a search has found, best first, with how well it fits; of other tools all they said."""
+    if not (found := result.get("results")):
+        return str(result)
+    files = ((one["number"], one["metadata"]["file_name"], one["score"]) for one in found)
+    best = ", ".join(f"[{number}] {name} {score:.2f}" for number, name, score in files)
+    return f"{len(found)} passages: {best}"

@@ -104,16 +104,15 @@ class SessionAdmin(AsksForReason, HasButtons, DeletesByAction):
     inlines: ClassVar = [BoundIndexInline, TurnInline]
     actions: ClassVar = ["stop", "make_private", "archive"]
     buttons = actions
-    given: ClassVar = ["title", "sharing"]
+    summary: ClassVar = ["owner", "usage", "last_used_at"]
     kept: ClassVar = [
-        *("id", "owner", "project", "is_bound", "usage"),
-        *("created_at", "last_used_at", "pinned_at", "archived_at", "deleted_at"),
+        *("id", "project", "is_bound", "created_at", "pinned_at", "archived_at", "deleted_at"),
     ]
-    readonly_fields: ClassVar = [*kept, "timeline"]
+    readonly_fields: ClassVar = [*summary, *kept, "timeline"]
     fieldsets: ClassVar = [
-        (None, {"fields": given}),
-        (gettext_lazy("Kept"), {"fields": kept}),
+        (None, {"fields": ["title", "sharing", *summary]}),
         (gettext_lazy("What happened"), {"fields": ["timeline"]}),
+        (gettext_lazy("Kept"), {"fields": kept}),
     ]
 
     def session_of(self, obj: Session) -> Session:
