@@ -61,7 +61,7 @@ customElements.define("rail-list", class extends HTMLElement {
     menu.showPopover();
     const place = this.button.getBoundingClientRect();
     const size = menu.getBoundingClientRect();
-    menu.style.left = `${Math.max(16, Math.min(place.left, innerWidth - size.width - 16))}px`;
+    menu.style.setProperty("--beside", `${place.left}px`);
     menu.style.top = `${Math.max(16, Math.min(place.bottom + 4, innerHeight - size.height - 16))}px`;
     menu.querySelector("input:not([type=hidden])")?.focus();
   }
