@@ -4,19 +4,21 @@
 
 A Carrel of its own, with a model that does as it is told, is brought into each state and looked at
 wide and narrow, light and dark, in German, and as it prints. FOLDER (``var/sheet``) then holds
-one PNG a view and one ``sheet-LOOK.png`` a look.
+one PNG a view and one ``sheet-LOOK.png`` a look. Ends with 1 if a state was not reached; its
+picture shows where it came to a stand.
 """
 
+import sys
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from tests import backends
 from tests.browser.states import GUEST, SECRET, STATES, World, signed_in
@@ -32,6 +34,12 @@ class Look:
     scheme: Any = "light"
     locale: str = "en-GB"
     media: Any = "screen"
+
+
+@dataclass(frozen=True)
+class Picture:
+    path: Path
+    trouble: str = ""  # why it is not of the state that was asked for
 
 
 LOOKS = [
@@ -52,14 +60,17 @@ def main() -> None:
     parser.add_argument("--state", action="append", choices=list(STATES))
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
+    missed = 0
     with opened() as (browser, world):
         for look in LOOKS:
             if asked.look and look.name not in asked.look:
                 continue
             names = asked.state or STATES
             pictures = [take(browser, world, look, name, asked.folder) for name in names]
+            missed += sum(1 for one in pictures if one.trouble)
             arrange(pictures).save(asked.folder / f"sheet-{look.name}.png")
             print(asked.folder / f"sheet-{look.name}.png", flush=True)  # noqa: T201
+    sys.exit(f"{missed} states were not reached." if missed else 0)
 
 
 @contextmanager
@@ -83,8 +94,9 @@ def opened() -> Iterator[tuple[Browser, World]]:
         yield browser, world
 
 
-def take(browser: Browser, world: World, look: Look, name: str, folder: Path) -> Path:
+def take(browser: Browser, world: World, look: Look, name: str, folder: Path) -> Picture:
     """One state in one look."""
+    trouble = ""
     context = browser.new_context(
         base_url=world.server.url,
         viewport={"width": look.width, "height": look.height},
@@ -97,31 +109,42 @@ def take(browser: Browser, world: World, look: Look, name: str, folder: Path) ->
     page = context.new_page()
     try:
         STATES[name](page, world)
-    except (AssertionError, Error) as error:  # the picture shows where it came to a stand
-        print(f"{look.name}-{name}: {error}")  # noqa: T201
+    except (AssertionError, Error) as error:
+        trouble = f"{look.name}-{name}: {error}"
+        print(trouble, flush=True)  # noqa: T201
     page.emulate_media(media=look.media)
     page.wait_for_timeout(400)
     path = folder / f"{look.name}-{name}.png"
     page.screenshot(path=path, full_page=look.media == "print")
     world.model.forget()
     page.emulate_media(media="screen")
-    if page.locator('.turn[data-state="running"]').count():
-        page.keyboard.press("Escape")
     page.unroute_all(behavior="ignoreErrors")
+    end(page)
     context.close()
-    return path
+    return Picture(path, trouble)
+
+
+def end(page: Page) -> None:
+    """Leave no answer running, and no question that would be answered next."""
+    running = page.locator('.turn[data-state="running"]')
+    with suppress(AssertionError, Error):
+        while running.count():
+            for remove in page.locator('.waiting [name="remove"]').all():
+                remove.click()
+            page.locator("#prompt").press("Escape")
+            expect(running).to_have_count(0)
 
 
 CELL, CAPTION = 480, 24  # pixels
 
 
-def arrange(pictures: list[Path]) -> Image.Image:
+def arrange(pictures: list[Picture]) -> Image.Image:
     """The pictures side by side, each with its name."""
     cells = []
-    for path in pictures:
-        picture = Image.open(path).convert("RGB")
+    for one in pictures:
+        picture = Image.open(one.path).convert("RGB")
         picture.thumbnail((CELL, CELL))
-        cells.append((path.stem, picture))
+        cells.append((one.path.stem, picture))
     width = max(picture.width for _, picture in cells) + 12
     height = max(picture.height for _, picture in cells) + CAPTION
     across = max(1, 2000 // width)

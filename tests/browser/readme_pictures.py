@@ -40,7 +40,8 @@ def main() -> None:
         for name, (state, look) in PICTURES.items():
             taken = take(browser, world, look, state, Path(folder))
             # The few colours of a page fit in a palette: a third of the bytes.
-            picture = Image.open(taken).convert("RGB").quantize(256)
+            assert not taken.trouble, taken.trouble
+            picture = Image.open(taken.path).convert("RGB").quantize(256)
             picture.save(FOLDER / f"{name}.png", optimize=True)
             print(FOLDER / f"{name}.png")  # noqa: T201
 

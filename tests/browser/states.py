@@ -50,15 +50,31 @@ FILES = {
 }
 GUEST, SECRET = "ada", "reading room"  # of the project, but no index is open to her
 PEOPLE = f"""
+from datetime import timedelta
 from django.contrib.auth.models import Group, User
-from chat.models import Index
-from tests.factories import make_session, make_user
+from django.utils import timezone
+from chat.models import Index, Sync
+from tests.factories import make_directory, make_file, make_index, make_session, make_user
 friends = Group.objects.create(name="Friends of the library")
 friends.user_set.add(*User.objects.all())
 for index in Index.objects.all():
     index.groups.add(friends)
+minutes = make_directory("Minutes of the year")
+for name in ("january.md", "february.md", "march.md"):
+    make_file(minutes, name)
+unread = make_index("Minutes of the year", minutes, synced=False)
+Sync.objects.create(index=unread, state="running", worker="another machine", files_total=120,
+    files_done=47, pages=812, chunks=2034, started_at=timezone.now() - timedelta(seconds=50),
+    lease_expires_at=timezone.now() + timedelta(days=1))
 guest = make_user({GUEST!r}, password={SECRET!r}, first_name="Ada")
-print(make_session(guest, title="The pendulum of the observatory").pk)
+print(unread.pk, make_session(guest, title="The pendulum of the observatory").pk)
+"""
+SAID = """
+from django.template.loader import render_to_string
+from django.test import RequestFactory
+from django.utils.translation import override
+with override({language!r}):
+    print(render_to_string("{status}.html", {{"request": RequestFactory().get("/")}}))
 """
 
 
@@ -73,7 +89,7 @@ class World:
         with server.api() as api:
             self.index = api.get("/indexes").raise_for_status().json()["items"][0]["id"]
             self.papers = self.fill(api)
-        self.of_guest = server.manage("shell", "--verbosity", "0", "-c", PEOPLE).split()[-1]
+        self.syncing, self.of_guest = self.shell(PEOPLE).split()
         self.failed = self.ask("What does the endpoint say?", status=401, message="Wrong key.")
         self.interrupted = self.interrupt("Who wound the clock?")
         self.long = self.ask(
@@ -106,6 +122,9 @@ class World:
             assert time.monotonic() < deadline, self.server.log()
             time.sleep(0.2)
         return made.json()["id"]
+
+    def shell(self, code: str) -> str:
+        return self.server.manage("shell", "--verbosity", "0", "-c", code)
 
     def ask(self, *prompts: str, index: str = "", **reply: Any) -> str:
         """A session in which these were asked and so answered; its address."""
@@ -182,6 +201,15 @@ def sign_in(page: Page, world: World) -> None:
 
 
 @state
+def sign_in_refused(page: Page, world: World) -> None:
+    sign_in(page, world)
+    page.fill("[name=username]", GUEST)
+    page.fill("[name=password]", "not this one")
+    page.press("[name=password]", "Enter")
+    expect(page.locator(".notice--error")).to_be_visible()
+
+
+@state
 def empty(page: Page, world: World) -> None:
     page.goto("/")
 
@@ -210,6 +238,16 @@ def open_rail(page: Page) -> None:
 
 
 @state
+def loading(page: Page, world: World) -> None:
+    """A source that is asked for, and slow to come."""
+    page.goto(world.answered)
+    page.route("**/sources/**", lambda route: None)
+    page.locator(".answer a.citation").first.click()
+    expect(page.locator("source-pane.htmx-request")).to_be_attached()
+    page.wait_for_timeout(300)
+
+
+@state
 def conversation(page: Page, world: World) -> None:
     page.goto(world.answered)
 
@@ -224,7 +262,10 @@ def answered(page: Page, world: World) -> None:
 @state
 def pointed_at(page: Page, world: World) -> None:
     page.goto(world.answered)
-    page.locator(".answer a.citation").first.hover()
+    citation = page.locator(".answer a.citation").first
+    citation.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)  # what scrolls puts the card away
+    citation.hover()
     expect(page.locator("#card")).to_be_visible()
 
 
@@ -294,6 +335,13 @@ def not_sent(page: Page, world: World) -> None:
 
 
 @state
+def reconnecting(page: Page, world: World) -> None:
+    page.route("**/events/**", lambda route: route.abort())
+    page.goto(world.answered)
+    expect(page.locator("#line")).to_be_visible()
+
+
+@state
 def gone(page: Page, world: World) -> None:
     """Signed out elsewhere while the page was open."""
     with page.expect_response("**/events/*"):
@@ -317,7 +365,9 @@ def branches(page: Page, world: World) -> None:
         expect(page.locator(".ways")).to_be_visible(timeout=20_000)
         expect(page.locator(".turn__foot")).to_be_visible(timeout=20_000)
         page.reload()
-    page.locator('.feedback [name="bad"], .feedback [name="none"]').last.click()
+    bad = page.locator('.feedback > [id$="-bad"]').last
+    is_rated = bad.get_attribute("aria-pressed") == "true"
+    (page.locator(".feedback summary").last if is_rated else bad).click()
     page.locator(".turn__foot").hover()
 
 
@@ -402,6 +452,28 @@ def missing(page: Page, world: World) -> None:
 
 
 @state
+def not_allowed(page: Page, world: World) -> None:
+    says(page, world, 403)
+
+
+@state
+def broken(page: Page, world: World) -> None:
+    says(page, world, 500)
+
+
+def says(page: Page, world: World, status: int) -> None:
+    """What the server says of itself, as it would in the language of the browser."""
+    language = page.evaluate("navigator.language")[:2]
+    body = world.shell(SAID.format(language=language, status=status))
+    page.route(
+        "**/trouble/",
+        lambda route: route.fulfill(status=status, body=body, content_type="text/html"),
+    )
+    page.goto("/trouble/")
+    expect(page.locator(".door__card h1")).to_be_visible()
+
+
+@state
 def library(page: Page, world: World) -> None:
     page.goto("/library/")
 
@@ -421,6 +493,12 @@ def index(page: Page, world: World) -> None:
 def index_with_a_broken_file(page: Page, world: World) -> None:
     page.goto(f"/library/{world.papers}/")
     page.locator("tbody tr").first.scroll_into_view_if_needed()
+
+
+@state
+def syncing(page: Page, world: World) -> None:
+    page.goto(f"/library/{world.syncing}/")
+    expect(page.locator(".state progress")).to_be_visible()
 
 
 @state

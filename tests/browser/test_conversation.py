@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.axe import violations
+from tests.browser.fit import lost, moving
 from tests.server import Server
 from tests.stand_in.fixture import StandIn
 
@@ -715,6 +717,68 @@ def test_a_trace_opened_at_the_end_stays_where_it_is(page: Page, model: StandIn)
     at_rest(page)
 
     assert summary.bounding_box() == before
+
+
+def faults(page: Page) -> list[object]:
+    """What is wrong with how the page looks just now, in light and in dark."""
+    page.emulate_media(reduced_motion="reduce")
+    found = [*violations(page, "light"), *violations(page, "dark")]
+    return [*found, *moving(page), *lost(page)]
+
+
+def test_nothing_is_wrong_with_the_looks_of_an_answer_under_way(page: Page, model: StandIn):
+    model.say(tokens=2000, rate=20)
+    ask(page)
+    expect(page.locator(".answer")).to_contain_text("t000003")
+    ask(page, "And then?")
+    page.get_by_text("Change", exact=True).click()
+
+    under_way = faults(page)
+    page.set_viewport_size({"width": 320, "height": 640})
+    narrow = lost(page)
+
+    expect(page.locator(RUNNING)).to_be_visible()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator(".waiting")).to_have_count(0)
+    page.keyboard.press("Escape")
+    assert (under_way, narrow) == ([], [])
+
+
+GUEST = """
+from tests.factories import make_user
+make_user("guest", password="reading room")
+"""
+
+
+def test_nothing_is_wrong_with_the_looks_of_a_failure_the_door_and_what_a_guest_sees(
+    browser: Browser, carrel: Server, page: Page, model: StandIn
+):
+    model.say({"text": "Set two variables [1]."}, {"status": 401, "message": "Wrong key."})
+    ask(page)
+    expect(page.locator(DONE)).to_be_visible()
+    ask(page, "And then?")
+    expect(page.locator(".notice--error")).to_be_visible()
+    found = {"failed": faults(page)}
+    page.get_by_role("link", name="Share").click()
+    page.get_by_label("Can read").check()
+    expect(page.locator("#sharing-link")).to_be_visible()
+    carrel.manage("shell", "-c", GUEST)
+    guest = browser.new_page(base_url=carrel.url)
+
+    guest.goto(page.url)
+    for password in ("forgotten", "reading room"):
+        found[f"door, then {password}"] = faults(guest)
+        guest.fill("[name=username]", "guest")
+        guest.fill("[name=password]", password)
+        guest.press("[name=password]", "Enter")
+        expect(guest.locator(".notice--error")).to_be_visible()  # the failed answer's at last
+    found["guest"] = faults(guest)
+    guest.locator(".answer a.citation").click()
+    expect(guest.locator("#pane .notice")).to_be_visible()
+    found["source"] = faults(guest)
+
+    guest.context.close()
+    assert {state: wrong for state, wrong in found.items() if wrong} == {}
 
 
 def test_who_reads_further_up_is_offered_a_way_down_and_not_taken_there(page: Page, model: StandIn):

@@ -1,11 +1,15 @@
-"""What holds on every page: axe is silent, nothing is wider than the screen, little is loaded."""
+"""What holds on every page: axe is silent, nothing is cut off or moves, little is loaded."""
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.axe import violations
+from tests.browser.fit import lost, moving
 
-WIDTHS = [320, 390, 800, 2560, 1440]  # axe looks at the last one
+# The third is a small screen at 200 %; axe looks at the last.
+SCREENS = [(320, 640), (390, 844), (640, 400), (800, 800), (2560, 1440), (1440, 800)]
+A4 = (794, 1123)  # pixels
+SCREEN_ONLY = ".rail, .dock, .menu, .sheet, .toast, .skip-link, .turn__foot, .bar__menu, .drop"
 PAGES = ["/", "/library/", "/search/?q=ollama", "/chat/none/", "session", "source", "index", "menu"]
 PAGES += ["sheet", "document", "passages", "source page", "/account/", "/archive/"]
 
@@ -64,17 +68,70 @@ def test_a_page_fits_every_screen_and_axe_finds_nothing(page: Page, session_url:
     page.emulate_media(reduced_motion="reduce")
     open_page(page, name, session_url)
 
-    widths = {width: width_at(page, width) for width in WIDTHS}
+    lacking = {screen: lost_at(page, *screen) for screen in SCREENS}
+    in_motion = moving(page)
     found = {scheme: violations(page, scheme) for scheme in ("light", "dark")}
+    page.emulate_media(media="print")
 
-    assert {width: wide for width, wide in widths.items() if wide > width} == {}
+    assert {screen: words for screen, words in lacking.items() if words} == {}
+    assert in_motion == []
     assert found == {"light": [], "dark": []}
+    assert lost_at(page, *A4) == []
+    assert page.locator(SCREEN_ONLY).filter(visible=True).count() == 0
+    assert page.evaluate(UNPRINTED) <= 0
 
 
-def width_at(page: Page, width: int) -> int:
-    """How wide the page is on a screen of this width."""
-    page.set_viewport_size({"width": width, "height": 800})
-    return page.evaluate("document.documentElement.scrollWidth")
+# How much of the page is longer than what is printed of it.
+UNPRINTED = """() => document.querySelector("main").scrollHeight
+  - document.documentElement.scrollHeight"""
+
+
+def lost_at(page: Page, width: int, height: int) -> list[str]:
+    page.set_viewport_size({"width": width, "height": height})
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    return lost(page) + ([f"{wide} pixels wide"] if wide > width else [])
+
+
+FIRST_LINE = """answer => {
+  const paragraph = document.createElement("p");
+  paragraph.textContent = "The reading room opens at nine, and its lamps are green. ".repeat(9);
+  answer.append(paragraph);
+  const range = document.createRange();
+  range.setStart(paragraph.firstChild, 0);
+  for (let end = 1; ; end += 1) {
+    range.setEnd(paragraph.firstChild, end);
+    if (range.getClientRects().length > 1) return end - 1;
+  }
+}"""
+NAMES = """chosen => {
+  const name = chosen.firstElementChild;
+  name.textContent = "Papers of the Society of Friends";
+  for (let more = 0; more < 6; more += 1) chosen.append(name.cloneNode(true));
+}"""
+ROOMY = "chosen => [...chosen.children].filter((name) => name.clientWidth > 40).length"
+
+
+def test_a_line_of_an_answer_holds_about_seventy_letters(page: Page, session_url: str):
+    page.goto(session_url)
+
+    assert 66 <= page.locator(".answer").evaluate(FIRST_LINE) <= 74
+
+
+def test_the_names_of_many_indexes_stay_on_one_line(page: Page):
+    page.goto("/")
+    chosen = page.locator(".picker__chosen")
+    one = page.locator(".composer__tools").bounding_box()
+
+    chosen.evaluate(NAMES)
+    shown = {}
+    for width in (1440, 390, 320):
+        page.set_viewport_size({"width": width, "height": 800})
+        shown[width] = chosen.evaluate(ROOMY)
+        many = page.locator(".composer__tools").bounding_box()
+        assert one and many and many["height"] == one["height"]
+
+    assert shown == {1440: 3, 390: 1, 320: 1}
+    assert lost(page) == []
 
 
 def test_the_first_visit_to_a_chat_loads_less_than_a_hundred_kilobytes(page: Page, session_url):
