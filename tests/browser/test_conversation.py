@@ -753,10 +753,11 @@ make_user("guest", password="reading room")
 def test_nothing_is_wrong_with_the_looks_of_a_failure_the_door_and_what_a_guest_sees(
     browser: Browser, carrel: Server, page: Page, model: StandIn
 ):
-    model.say({"text": "Set two variables [1]."}, {"status": 401, "message": "Wrong key."})
+    model.say(text="Set two variables [1].")
     ask(page)
     expect(page.locator(DONE)).to_be_visible()
-    ask(page, "And then?")
+    model.say(status=401, message="Wrong key.", again=True)
+    ask(page, "How do I connect Ollama to it?")
     expect(page.locator(".notice--error")).to_be_visible()
     found = {"failed": faults(page)}
     page.get_by_role("link", name="Share").click()
@@ -774,7 +775,7 @@ def test_nothing_is_wrong_with_the_looks_of_a_failure_the_door_and_what_a_guest_
         expect(guest.locator(".notice--error")).to_be_visible()  # the failed answer's at last
     found["guest"] = faults(guest)
     guest.locator(".answer a.citation").click()
-    expect(guest.locator("#pane .notice")).to_be_visible()
+    expect(guest.locator("#pane #passage")).to_be_visible()
     found["source"] = faults(guest)
 
     guest.context.close()
