@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.axe import violations
 from tests.browser.fit import lost, moving
+from tests.browser.main_thread import tasks_of
 from tests.server import Server
 from tests.stand_in.fixture import StandIn
 
@@ -633,7 +634,9 @@ def test_a_session_is_renamed_in_the_rail_and_above_its_text(page: Page, model: 
     expect(page).to_have_title("A better name · Carrel")
 
 
-def test_nothing_on_the_page_jumps_while_an_answer_is_written(page: Page, model: StandIn):
+def test_nothing_on_the_page_jumps_or_is_held_up_while_an_answer_is_written(
+    page: Page, model: StandIn
+):
     part = "The lamps are lit and the room is quiet, as it should be. " * 6
     model.say(text="\n\n".join(f"## Part {n}\n\n{part}" for n in range(12)), rate=300)
     page.evaluate(
@@ -647,10 +650,12 @@ def test_nothing_on_the_page_jumps_while_an_answer_is_written(page: Page, model:
         }"""
     )
 
-    ask(page)
-    expect(page.locator(DONE)).to_be_visible()
+    with tasks_of(page) as tasks:
+        ask(page)
+        page.wait_for_selector(DONE)
 
     assert page.evaluate("window.shifted") < 0.02
+    assert 0 < max(tasks) < 50
 
 
 AT_REST = """scroller => new Promise((done) => {
