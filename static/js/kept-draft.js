@@ -7,25 +7,7 @@ customElements.define("kept-draft", class extends HTMLElement {
     this.key = `draft ${person} ${this.dataset.of}`;
     const kept = localStorage.getItem(this.key);
     if (kept !== null) this.field.value = kept;
-    this.heard = new AbortController();
-    const { signal } = this.heard;
-    this.field.addEventListener("input", () => this.keep(), { signal });
-    document.addEventListener("submit", ({ target }) => {
-      if (target === this.field.form && !target.matches("[hx-post]")) this.forget();
-    }, { signal });
-    document.addEventListener("htmx:after:request", ({ target, detail: { ctx } }) => {
-      if (target === this.field.form && ctx.response.status < 400) this.sent(ctx.request.body);
-    }, { signal });
-    document.addEventListener("click", ({ target }) => {
-      if (target.closest("[data-give-up]")?.closest("form") === this.field.form) this.forget();
-    }, { signal });
-    document.addEventListener("toggle", ({ target, newState }) => { // a menu that is closed
-      if (newState === "closed" && target.matches("[popover]") && target.contains(this)) this.forget();
-    }, { signal, capture: true });
-  }
-
-  disconnectedCallback() {
-    this.heard.abort();
+    this.addEventListener("input", this.keep);
   }
 
   keep() {
@@ -37,10 +19,30 @@ customElements.define("kept-draft", class extends HTMLElement {
   sent(body) {
     if (body.get(this.field.name) !== this.field.value) return;
     this.forget();
-    this.dispatchEvent(new Event("draft-sent", { bubbles: true }));
+    document.dispatchEvent(new CustomEvent("draft-sent", { detail: this }));
   }
 
   forget() {
     localStorage.removeItem(this.key);
   }
 });
+
+// Not the element's own to hear: what was sent may have taken its place by the time it is accepted.
+document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
+  if (ctx.response.status < 400) for (const draft of draftsOf(ctx.sourceElement)) draft.sent(ctx.request.body);
+});
+document.addEventListener("submit", ({ target }) => {
+  if (!target.matches("[hx-post]")) for (const draft of draftsOf(target)) draft.forget();
+});
+document.addEventListener("click", ({ target }) => {
+  const form = target.closest("[data-give-up]")?.closest("form");
+  for (const draft of draftsOf(form)) draft.forget();
+});
+document.addEventListener("toggle", ({ target, newState }) => { // of a menu: it does not bubble
+  if (newState !== "closed" || !target.matches("[popover]")) return;
+  for (const draft of target.querySelectorAll("kept-draft")) draft.forget();
+}, { capture: true });
+
+function draftsOf(form) {
+  return [...(form?.elements ?? [])].map((field) => field.closest("kept-draft")).filter(Boolean);
+}

@@ -1,33 +1,29 @@
-// Enter sends, Shift+Enter breaks the line; what was sent makes room for the next question.
+// Where questions are put: what was sent makes room for the next one; Escape stops the answer.
 customElements.define("prompt-box", class extends HTMLElement {
   connectedCallback() {
     this.box = this.querySelector("textarea");
     this.form = this.closest("form");
-    this.box.addEventListener("keydown", (event) => this.press(event));
     this.form.addEventListener("htmx:config:request", (event) => this.single(event));
-    this.addEventListener("draft-sent", () => {
-      this.box.value = "";
-      this.box.focus();
-    });
-    document.addEventListener("keydown", this.escape = (event) => {
+    this.heard = new AbortController();
+    const { signal } = this.heard;
+    document.addEventListener("draft-sent", ({ detail }) => this.sent(detail), { signal });
+    document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.running && !this.isTaken(event)) this.stop();
-    });
+    }, { signal });
   }
 
   disconnectedCallback() {
-    document.removeEventListener("keydown", this.escape);
+    this.heard.abort();
+  }
+
+  // From here, or where a question was put in other words: on to the next one.
+  sent(draft) {
+    if (this.contains(draft)) this.box.value = "";
+    if (draft.field.name === "prompt") this.box.focus();
   }
 
   get running() {
     return document.querySelector('.turn[data-state="running"]') !== null;
-  }
-
-  press(event) {
-    if (event.key !== "Enter" || event.isComposing) return;
-    const always = event.metaKey || event.ctrlKey;
-    if (event.shiftKey && !always) return;
-    event.preventDefault();
-    if (this.box.value.trim()) this.form.requestSubmit();
   }
 
   // A suggestion is a button with a prompt of its own: it stands in for the box.

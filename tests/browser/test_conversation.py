@@ -433,6 +433,7 @@ def test_a_question_put_meanwhile_waits_its_turn_and_can_be_changed(page: Page, 
     waiting.get_by_label("Your question").fill("Second question, finished?")
     waiting.get_by_role("button", name="Save").click()
     expect(waiting.locator(".waiting__text")).to_have_text("Second question, finished?")
+    expect(waiting.locator(".waiting__text")).to_be_visible()
     model.go_on()
 
     expect(page.locator(".question").nth(1)).to_contain_text("finished?")
@@ -493,13 +494,16 @@ def test_a_question_is_put_in_other_words_beside_the_old_ones(page: Page, model:
 
     page.get_by_role("link", name="Change the question").click()
     page.locator(".question textarea").fill("When does it open on Sundays?")
-    page.locator(".question").get_by_role("button", name="Ask").click()
+    page.keyboard.press("Enter")
 
     expect(page.locator(".question h2")).to_contain_text("on Sundays?")
+    expect(page.locator("#prompt")).to_be_focused()
     expect(page.locator(".answer")).to_have_text("At ten on Sundays.")
     expect(page.locator(".turn")).to_have_count(1)
     page.get_by_role("button", name="The one before").click()
     expect(page.locator(".question h2")).to_contain_text("opne?")
+    page.get_by_role("link", name="Change the question").click()
+    expect(page.locator(".question textarea")).to_have_value("When does it opne?")
 
 
 def test_a_page_that_was_away_comes_back_to_the_branch_that_is_read_now(

@@ -142,9 +142,10 @@ def test_a_waiting_prompt_is_changed_and_taken_back_by_whoever_wrote_it_or_owns_
     assert prompt.prompt == "And pens?"
 
     client.force_login(colleague)
-    client.post(url, change)
+    again = client.post(url, change, headers={"hx-request": "true"}).content.decode()
     prompt.refresh_from_db()
     assert prompt.prompt == "And pencils?"
+    assert f'hx-target="#queued-{prompt.pk}"' in again and "And pencils?" in again
 
     client.force_login(reader)
     client.post(url, {"remove": prompt.pk})

@@ -22,7 +22,7 @@ from chat.actions.turns import (
 )
 from chat.errors import CarrelError, Conflict, Invalid, Settled
 from chat.models import Actor, Feedback, Index, QueuedPrompt, Session, Turn
-from chat.web.conversation import conversation, empty_conversation, turn_shown
+from chat.web.conversation import conversation, empty_conversation, turn_shown, waiting
 from chat.web.document import number_of
 from chat.web.people import actor_of, note_visit, signed_in
 from chat.web.said import said
@@ -158,7 +158,10 @@ def queue(request: HttpRequest, session_id: str) -> HttpResponse:
             change_queued(prompt, request.POST.get(f"prompt-{pk}", "").strip())
     except CarrelError as error:
         return _refused(request, actor, session, error)
-    return HttpResponse(status=204) if request.htmx else redirect("session", session_id)
+    if not request.htmx:
+        return redirect("session", session_id)
+    changed = [one for one in waiting(actor, session) if one.pk == pk]
+    return render(request, "chat/_queue_again.html", {"session": session, "queue": changed})
 
 
 @signed_in
