@@ -41,8 +41,9 @@ CITED = "\u2e28\u2e29"  # rare brackets, around what is cited while a document i
 INSIDE = {"list_item_open": 1, "tr_open": 2}
 NO_PROSE = re.compile(r"^(?: {4}|\t| {0,3}(?:[#>|+*-]|```|~~~|\d+[.)] |\[))", re.MULTILINE)
 
+FROM_THE_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 ATTRIBUTES = {
-    "*": {"class", "id"},
+    "*": {"class", "id", "dir"},
     "a": {"href", "rel", "target", "title", "aria-current", "data-number", "data-check"},
     "input": {"type", "checked", "disabled"},
     "ol": {"start"},
@@ -234,8 +235,12 @@ def _outward_links_rule(state: StateCore) -> None:
 
 def _page_rules(state: StateCore) -> None:
     """Fit the document into a page: headings below the page's own two levels, and a column's
-    alignment as a class, since the content policy lets no style attribute through."""
+    alignment as a class, since the content policy lets no style attribute through. What is more
+    than a paragraph stands on the side where its words begin."""
+    is_mixed = FROM_THE_RIGHT.search(state.src) is not None
     for token in state.tokens:
+        if is_mixed and token.type in {"bullet_list_open", "ordered_list_open", "blockquote_open"}:
+            token.attrSet("dir", "auto")
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(6, _depth(int(token.tag[1]), state.env.get('outline')) + 2)}"
         if token.type in {"th_open", "td_open"} and (style := token.attrs.pop("style", None)):

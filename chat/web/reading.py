@@ -15,6 +15,8 @@ from .said import said
 from .sources import Source, passages_of, source_of, sources_of
 from .steps import Step, Trace, in_seconds
 
+MUCH = 1_500  # characters, at sixty a line
+
 
 class Reading:
     """Texts and lists for the templates, worked out when asked for."""
@@ -27,6 +29,12 @@ class Reading:
     @property
     def id(self) -> str:
         return f"turn-{self.exchange.turn}"
+
+    @property
+    def asks_much(self) -> bool:
+        """Whether the question would take the place of its answer on a screen."""
+        question = self.exchange.question
+        return len(question) > MUCH or question.count("\n") > MUCH // 60
 
     @property
     def state(self) -> str:

@@ -170,6 +170,11 @@ def test_text_cut_in_mid_word_shows_no_bare_signs(text, html):
     assert shown(text, whole=False) == html
 
 
+def test_a_list_stands_on_the_side_where_its_words_begin():
+    assert '<ul dir="auto">' in render("- نقطة أولى\n- نقطة", {}, "t")
+    assert "<ul>" in render("- one\n- two", {}, "t")
+
+
 @given(st.integers(0, len(ANSWER)))
 def test_finished_blocks_and_the_open_one_are_the_whole(cut):
     begun = ANSWER[:cut]

@@ -104,6 +104,26 @@ def test_a_reader_of_a_share_reads_another_branch_with_its_passages(
     assert "Its lamps are green." in client.get(source).content.decode()
 
 
+def test_a_question_that_would_fill_the_screen_is_scrolled_by_keys_too(client, session, answered):
+    answered("Short?")
+    answered("Which one? " * 300)
+
+    html = page(client, session)
+
+    assert html.count('-question" tabindex="0"') == 1
+
+
+def test_a_change_of_the_question_on_a_page_of_its_own_is_posted_as_a_form(
+    client, session, answered
+):
+    url = reverse("edit", args=[session.pk, answered().seq])
+
+    alone = client.get(url).content.decode().split('class="question__edit"')[1]
+    beside = client.get(url, headers={"hx-request": "true"}).content.decode()
+
+    assert "hx-post" in beside and "hx-post" not in alone.split("</form>")[0]
+
+
 def test_the_other_branch_is_chosen(client, session, branched):
     client.post(reverse("branch", args=[session.pk]), {"turn": branched[0].seq})
 
