@@ -16,7 +16,7 @@ FOLDER = ROOT / "docs" / "images"
 PICTURES = {
     "carrel": ("source", Look("wide", 1280, 800)),
     "dark": ("source", Look("dark", 1280, 800, scheme="dark")),
-    "narrow": ("conversation", Look("narrow", 390, 860)),
+    "narrow": ("conversation", Look("narrow", 390, 920)),
 }
 ANSWER = """\
 Set `LLM_BASE_URL` and `LLM_MODEL`, then restart Carrel [1]:
