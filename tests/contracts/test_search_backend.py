@@ -109,6 +109,11 @@ class TestWords:
         assert texts(ask(backend, "the open lamp by the window", index))[0] == twice
         assert texts(ask(backend, "the green window", index))[0] == lamp
 
+    def test_a_word_may_be_said_as_often_as_one_likes(self, backend, index):
+        add(index, "a.md", "lamp " * 300, "The window is open.", "The door is shut.")
+
+        assert texts(ask(backend, "lamp", index)) == ["lamp " * 300]
+
     def test_words_of_name_title_and_heading_count(self, backend, index):
         add(index, "boiler.txt", "Serviced in March.")
         add(index, "x.txt", "It was the boiler that was repaired.", title="Repairs")

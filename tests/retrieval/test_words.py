@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat.providers.words import content_stems, content_terms, sentences
+from chat.providers.words import content_stems, content_terms, sentences, terms
 
 
 def texts(text: str) -> list[str]:
@@ -43,6 +43,13 @@ def test_blocks_of_markdown_are_units_of_their_own():
 
 def test_chinese_sentences_need_no_blank_between_them():
     assert texts("阅览室九点开门。六点关门。") == ["阅览室九点开门。", "六点关门。"]
+
+
+def test_terms_are_the_same_in_a_text_of_ascii_and_in_any_other():
+    text = "".join(map(chr, range(128))) + " Room_9 isn't 3.5%\x00of A-B"
+
+    assert terms(text) == terms(f"{text} É")[:-1]
+    assert terms(text)[-8:] == ["9", "isn", "t", "3", "5", "of", "a", "b"]
 
 
 def test_stopwords_are_left_out_unless_nothing_else_is_said():
