@@ -91,6 +91,22 @@ def test_a_new_session_and_its_new_name_reach_another_tab(
     expect(row(page, session)).to_contain_text("Doors")
 
 
+def test_a_page_whose_scripts_come_late_has_missed_nothing(
+    context: BrowserContext, page: Page, server: Server
+):
+    page.goto("/library/")
+    other, held = context.new_page(), list[Route]()
+    other.route("**/news-line*.js", lambda route: held.append(route))
+    with other.expect_request("**/news-line*.js"):
+        other.goto("/library/", wait_until="commit")
+    session = begin(server, "Who is late?")
+    expect(row(page, session)).to_contain_text("Who is late?")
+
+    held[0].continue_()
+
+    expect(row(other, session)).to_contain_text("Who is late?")
+
+
 def test_a_hidden_tab_catches_up_when_it_is_looked_at(page: Page, server: Server, session: str):
     page.goto(f"/chat/{session}/")
     expect(page.locator(DONE).last).to_be_visible()
