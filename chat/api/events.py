@@ -12,6 +12,8 @@ from chat.events import sse
 from chat.events.log import log
 from chat.events.types import Stamped, Stop, TextDelta, ThinkingDelta, to_wire
 
+from .guests import Guest
+
 # ASCII only: some clients end a line also at U+2028, U+0085 and the like.
 encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 CHECK_EVERY = 5.0  # seconds between looks whether the reader still may; not at every event
@@ -34,6 +36,7 @@ async def frames(
     person: int,
     may_read: Callable[[], Awaitable[bool]],
     until_stop: bool = False,
+    guest: Guest | None = None,
 ) -> AsyncIterator[bytes]:
     """A session's events after one of them, for ever or to the next stop, as long as that person
     may read it.
@@ -53,6 +56,8 @@ async def frames(
                 checked = monotonic()
             if until_stop:
                 batch, ended = to_stop(batch)
+            if guest:
+                batch = await guest.atold(batch)
             # What came together is written together: each write costs as much as ten frames.
             yield b"".join(map(frame, batch)) or sse.PING
             if ended:

@@ -25,6 +25,7 @@ from .documented import EVENT_STREAM, HISTORY, LAST_EVENT_ID
 from .errors import or_else
 from .events import frames, streaming
 from .example import AS_HISTORY, NOT_IN_HISTORY
+from .guests import Guest
 from .idempotency import idempotent
 from .openapi import A_SESSION, AN_INDEX, OWN
 from .pagination import Page, Paging, paginate
@@ -161,9 +162,10 @@ def get_summary(request: Request, session_id: str):
 @router.get("/{session_id}", response=Conversation, summary="Get a session with its history")
 def get_session(request: Request, session_id: str):
     session = readable(request, session_id)
+    history, guest = log.history(session.pk), guest_in(session, request)
     events = [
         to_wire(stamped.event)
-        for stamped in log.history(session.pk)
+        for stamped in (guest.told(history) if guest else history)
         if not isinstance(stamped.event, NOT_IN_HISTORY)
     ]
     # Events first: whoever sees a stop there also sees what it is summed up to.
@@ -275,7 +277,13 @@ async def follow_session(request: Request, session_id: str, query: Query[Followi
     session = await _readable(request, session_id)
     after = last_seen(request, query.after)
     person, may_read = request.auth.person.pk, still_reads(request, session.pk)
-    return streaming(frames(session.pk, after, person, may_read))
+    guest = guest_in(session, request)
+    return streaming(frames(session.pk, after, person, may_read, guest=guest))
+
+
+def guest_in(session: Session, request: Request) -> Guest | None:
+    """Who is asking, unless it is the session's owner."""
+    return None if session.owner_id == request.auth.person.pk else Guest(request.auth)
 
 
 def last_seen(request: HttpRequest, after: int) -> int:
