@@ -13,6 +13,8 @@ from chat.errors import CarrelError, NoKey, NoRoom, TooLarge
 
 logger = logging.getLogger(__name__)
 
+SEND_KEY = "Send a valid API key as “Authorization: Bearer …”."
+
 MEGABYTE = 1024 * 1024
 ROOM = MEGABYTE  # for what wraps the file in a form
 CHUNK = 256 * 1024  # bytes
@@ -38,7 +40,7 @@ def limited(application: Application, is_known: Callable[[Scope], Awaitable[bool
     or 401 to a caller that may know nothing."""
 
     async def stop(scope: Scope, send: Send) -> None:
-        await refuse(scope, send, too_large() if await is_known(scope) else NoKey())
+        await refuse(scope, send, too_large() if await is_known(scope) else NoKey(SEND_KEY))
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         received = 0

@@ -53,9 +53,6 @@ class NoKey(CarrelError):
     code = "no_key"
     status = 401
 
-    def __init__(self, message: str = "Send a valid API key as “Authorization: Bearer …”."):
-        super().__init__(message)
-
 
 class NotFound(CarrelError):
     code = "not_found"

@@ -13,6 +13,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError, ValidationErrorContext
 from pydantic import BaseModel
 
+from chat.bodies import SEND_KEY
 from chat.errors import (
     CarrelError,
     Invalid,
@@ -102,7 +103,7 @@ def on_http_error(request: HttpRequest, exc: HttpError) -> HttpResponse:
 
 
 def on_missing_key(request: HttpRequest, exc: AuthenticationError) -> HttpResponse:
-    return problem(NoKey().message, NoKey.status, WWW_Authenticate="Bearer")
+    return problem(SEND_KEY, NoKey.status, WWW_Authenticate="Bearer")
 
 
 def on_suspicion(request: HttpRequest, exc: SuspiciousOperation) -> HttpResponse:

@@ -610,6 +610,7 @@ def test_a_colleague_with_the_link_follows_asks_and_is_told_when_the_sharing_end
     theirs.fill("[name=password]", "reading room")
     theirs.get_by_role("button", name="Sign in").click()
     expect(theirs.locator(RUNNING)).to_contain_text("t000003")
+    theirs.wait_for_load_state()  # Enter sends from then on
     ask(theirs, "Which colour do the lamps of the reading room have?")
     expect(page.locator(".waiting")).to_contain_text("Cleo")
     page.get_by_role("button", name="Stop").click()
@@ -769,7 +770,7 @@ def test_nothing_is_wrong_with_the_looks_of_a_failure_the_door_and_what_a_guest_
     ask(page, "How do I connect Ollama to it?")
     expect(page.locator(".notice--error")).to_be_visible()
     found = {"failed": faults(page)}
-    page.get_by_role("link", name="Share").click()
+    page.get_by_role("link", name="Share", exact=True).click()
     page.get_by_label("Can read").check()
     expect(page.locator("#sharing-link")).to_be_visible()
     carrel.manage("shell", "-c", GUEST)

@@ -44,7 +44,7 @@ def open_page(page: Page, name: str, session_url: str) -> None:
         expect(page.get_by_role("button", name="Rename")).to_be_visible()
     elif name == "sheet":
         page.goto(session_url)
-        page.get_by_role("link", name="Share").click()
+        page.get_by_role("link", name="Share", exact=True).click()
         expect(page.get_by_label("Can read")).to_be_visible()
     elif name == "index":
         page.goto("/library/")

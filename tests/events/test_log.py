@@ -138,20 +138,25 @@ async def test_a_long_answer_is_kept_in_rows_and_lost_to_nobody(session):
         turn_log.append(TextDelta(f"{number} "))
         if number % 100 == 99:
             await asyncio.shield(turn_log._saving)
-    late = asyncio.create_task(follow_to_stop(log, session, after=300))
-
     kept = len(turn_log.events)
-    while len(seen) < 1_001:
-        seen += await anext(slow)
+    late, seen_late = log.follow(session.pk, after=300), []
+    while len(seen_late) < 701:
+        seen_late += await anext(late)
+    turn_log.append(TextDelta("1000 "))
+    for follower, told, count in ((slow, seen, 1_002), (late, seen_late, 702)):
+        while len(told) < count:
+            told += await anext(follower)
     turn_log.end_unsaved(STOP)
+    seen_late += await anext(late)
 
-    whole = "".join(f"{number} " for number in range(1_000))
+    whole = "".join(f"{number} " for number in range(1_001))
     assert kept <= 2 * KEPT + 100
     assert "".join(one.event.content for one in seen[1:]) == whole
-    assert [one.seq for one in seen] == list(range(1, 1_002))
-    assert [one.seq for one in await late] == list(range(301, 1_004))
+    assert [one.seq for one in seen] == list(range(1, 1_003))
+    assert [one.seq for one in seen_late] == list(range(301, 1_005))
     assert turn_log.events[-2].event == Text(whole)
     await slow.aclose()
+    await late.aclose()
 
 
 async def test_another_process_reads_the_same_events_from_rows(session):
