@@ -273,6 +273,7 @@ def test_what_was_written_elsewhere_survives_a_reload_too(page: Page, model: Sta
     change.click()
     expect(question).to_have_value("Which lamps, tho")
     page.get_by_role("link", name="Cancel").click()
+    expect(question).to_be_hidden()
     change.click()
     expect(question).not_to_have_value("Which lamps, tho")
     page.get_by_role("link", name="Session options").click()
