@@ -783,7 +783,9 @@ def test_nothing_is_wrong_with_the_looks_of_a_failure_the_door_and_what_a_guest_
         guest.fill("[name=username]", "guest")
         guest.fill("[name=password]", password)
         guest.press("[name=password]", "Enter")
-        expect(guest.locator(".notice--error")).to_be_visible()  # the failed answer's at last
+        expect(guest.locator(".notice--error")).to_be_visible()
+    expect(guest).to_have_url(page.url)
+    expect(guest.locator(".answer").first).to_be_visible()
     found["guest"] = faults(guest)
     guest.locator(".answer a.citation").click()
     expect(guest.locator("#pane #passage")).to_be_visible()
