@@ -11,6 +11,8 @@ customElements.define("live-line", class extends HTMLElement {
     this.addEventListener("htmx:after:sse:connection", () => {
       if (line()) line().hidden = true;
     });
+    // Where the extension's script comes late, htmx has looked through the page without it.
+    this.timer = setTimeout(() => { if (!this._htmx) htmx.process(this); }, SOON);
     // The extension mends a line that it once had; the first one is asked for until it comes.
     let wait = SOON;
     const again = ({ detail }) => {

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.axe import violations
 from tests.browser.fit import lost, moving
@@ -588,6 +588,25 @@ def test_a_deleted_session_is_gone_at_once_and_can_be_brought_back(page: Page, m
 
     expect(page).to_have_url(address)
     expect(page.locator(".question")).to_contain_text("Delete me?")
+
+
+def test_a_page_whose_stream_extension_comes_late_follows_the_answer(
+    context: BrowserContext, page: Page, model: StandIn
+):
+    model.say(tokens=60, hold=20)
+    ask(page)
+    expect(page.locator(RUNNING)).to_contain_text("t000003")
+    other, held = context.new_page(), list[Route]()
+    other.route("**/hx-sse-4*.js", lambda route: held.append(route))
+    with other.expect_request("**/hx-sse-4*.js"):
+        other.goto(page.url, wait_until="commit")
+    other.wait_for_selector("[data-htmx-powered]", state="attached")
+
+    held[0].continue_()
+    model.go_on()
+
+    expect(other.locator(DONE)).to_be_visible()
+    other.close()
 
 
 COLLEAGUE = "from tests.factories import make_user; make_user('cleo', first_name='Cleo')"
