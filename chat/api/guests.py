@@ -9,13 +9,18 @@ from dataclasses import replace
 from typing import Any
 
 from chat.events.types import Stamped, Thinking, ThinkingDelta, ToolResult
-from chat.models import Actor, Index, Turn
+from chat.models import Actor, Index, Session, Turn
 from chat.models.threads import in_thread
 
 CLOSED = (
     "This was found in an index that you may not use, or that was deleted. Ask a manager of its "
     "project for it."
 )
+
+
+def guest_in(session: Session, actor: Actor) -> "Guest | None":
+    """Who is reading, unless it is the session's owner."""
+    return None if session.owner_id == actor.person.pk else Guest(actor)
 
 
 class Guest:

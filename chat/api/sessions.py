@@ -1,31 +1,24 @@
-"""Chat: sessions, and the stream of a turn."""
+"""Chat sessions and their history."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
-from django.db import models
-from django.db.models import Case, Exists, F, OuterRef, Prefetch, QuerySet, Subquery, When
+from django.db.models import Case, F, OuterRef, Prefetch, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
-from ninja import P, PathEx, Query
-from pydantic import BaseModel, Field, model_validator
+from ninja import Query
+from pydantic import BaseModel, Field
 
-from chat.actions import feedback, sessions, turns
-from chat.errors import NotFound, Settled
+from chat.actions import sessions
 from chat.events.leases import settle_dead
 from chat.events.log import log
 from chat.events.types import to_wire
-from chat.models import APIKey, BoundIndex, Event, Session, Turn
-from chat.models.prepared import Prepared
-from chat.models.threads import in_thread
-from chat.runs.claims import Prompt
+from chat.models import BoundIndex, Event, Session, Turn
 
-from .documented import EVENT_STREAM, HISTORY, LAST_EVENT_ID
+from .documented import HISTORY
 from .errors import or_else
-from .events import frames, streaming
 from .example import AS_HISTORY, NOT_IN_HISTORY
-from .guests import Guest
+from .guests import guest_in
 from .idempotency import idempotent
 from .openapi import A_SESSION, AN_INDEX, OWN
 from .pagination import Page, Paging, paginate
@@ -90,22 +83,6 @@ class NewSession(BaseModel):
 UNBOUND = NewSession()
 
 
-class NewMessage(BaseModel):
-    index_ids: list[str] = Field(
-        description="Bound session: some of its indexes, `[]` for all. Else one to ten."
-    )
-    prompt: str = Field(examples=["How do I connect Ollama?"])
-    require_all_indexes: bool = Field(
-        default=False, description="End the turn with an error if one of them cannot be searched."
-    )
-
-    @model_validator(mode="after")
-    def can_be_asked(self):
-        """Here, since what is wrong with a message is said before whether there is a session."""
-        Prompt(self.prompt, self.index_ids).check()
-        return self
-
-
 class SessionChanges(BaseModel):
     title: str | None = None
     shared_access: Access | Literal["private"] | None = None
@@ -162,7 +139,7 @@ def get_summary(request: Request, session_id: str):
 @router.get("/{session_id}", response=Conversation, summary="Get a session with its history")
 def get_session(request: Request, session_id: str):
     session = readable(request, session_id)
-    history, guest = log.history(session.pk), guest_in(session, request)
+    history, guest = log.history(session.pk), guest_in(session, request.auth)
     events = [
         to_wire(stamped.event)
         for stamped in (guest.told(history) if guest else history)
@@ -199,125 +176,8 @@ def delete_session(request: Request, session_id: str):
     return NO_CONTENT
 
 
-@router.post(
-    "/{session_id}/messages/stream",
-    response={200: None} | or_else(403, 409, 413),
-    openapi_extra=EVENT_STREAM,
-    summary="Ask, and stream the answer",
-)
-async def stream_message(request: Request, session_id: str, message: NewMessage):
-    """The turn goes on when the stream is left; the history has all of it afterwards."""
-    try:
-        turn = await turns.start_turn(
-            request.auth,
-            session_id,
-            message.prompt,
-            message.index_ids,
-            require_all_indexes=message.require_all_indexes,
-        )
-    except NotFound:
-        await _askable(request, session_id)  # which knows more about one that may only be read
-        raise
-    person, may_read = request.auth.person.pk, still_reads(request, session_id)
-    return streaming(frames(session_id, turn.seq - 1, person, may_read, until_stop=True))
-
-
-@router.post(
-    "/{session_id}/cancel",
-    response={200: dict} | or_else(403, 409),
-    tags=[OWN],
-    summary="Stop the running turn",
-)
-async def cancel_turn(request: Request, session_id: str):
-    """What was written so far stays."""
-    session = await _askable(request, session_id)
-    if not await turns.cancel_turn(session):
-        raise Settled("No turn of this session is running.")
-    return {}
-
-
-class Opinion(BaseModel):
-    rating: Literal["good", "bad"] | None = Field(description="Null takes it back.")
-    comment: str | None = Field(default=None, max_length=10_000)
-
-
-@router.post(
-    "/{session_id}/turns/{seq}/feedback",
-    response={200: dict} | or_else(413),
-    tags=[OWN],
-    summary="Rate an answer",
-)
-def rate_turn(
-    request: Request, session_id: str, seq: PathEx[int, P(ge=0, lt=2**63)], opinion: Opinion
-):
-    """`seq` is the `id` of the turn's `user_input`; a second rating replaces the first."""
-    turn = readable(request, session_id).turns.filter(seq=seq).first()
-    if turn is None:
-        raise NotFound("No such turn.")
-    if opinion.rating is None:
-        feedback.take_back_feedback(request.auth, turn)
-    else:
-        feedback.give_feedback(request.auth, turn, opinion.rating, opinion.comment or "")
-    return {}
-
-
-class Following(BaseModel):
-    after: int = Field(default=0, ge=0, lt=2**63, description="The `id` of the last event seen.")
-
-
-@router.get(
-    "/{session_id}/events",
-    response={200: None},
-    openapi_extra=EVENT_STREAM | {"parameters": [LAST_EVENT_ID]},
-    tags=[OWN],
-    summary="Follow a session",
-)
-async def follow_session(request: Request, session_id: str, query: Query[Following]):
-    """Never ends by itself; a `Last-Event-ID` header wins over `after`."""
-    session = await _readable(request, session_id)
-    after = last_seen(request, query.after)
-    person, may_read = request.auth.person.pk, still_reads(request, session.pk)
-    guest = guest_in(session, request)
-    return streaming(frames(session.pk, after, person, may_read, guest=guest))
-
-
-def guest_in(session: Session, request: Request) -> Guest | None:
-    """Who is asking, unless it is the session's owner."""
-    return None if session.owner_id == request.auth.person.pk else Guest(request.auth)
-
-
-def last_seen(request: HttpRequest, after: int) -> int:
-    given = request.headers.get("Last-Event-ID", "")
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else after
-
-
-def still_reads(request: Request, session_id: str) -> Callable[[], Awaitable[bool]]:
-    """Asks again, while a stream is open, what was asked when it was opened."""
-    key = cast(APIKey, request.auth.key)
-    return in_thread(lambda: bool(_read_by.rows(actor=request.auth, key=key.pk, pk=session_id)))
-
-
-_read_by = Prepared(
-    lambda actor, key, pk: (
-        Session.objects.visible_to(actor)
-        .filter(Exists(APIKey.objects.live().filter(pk=key)), pk=pk)
-        .values_list("pk")
-    ),
-    key=models.BigAutoField(),
-    pk=models.CharField(),
-)
-
-
 def readable(request: Request, session_id: str) -> Session:
     return find(Session.objects.visible_to(request.auth), session_id)
-
-
-def askable(request: Request, session_id: str) -> Session:
-    rows = Session.objects.visible_to(request.auth).select_related("project")
-    return find_editable(rows, Session.objects.askable_by(request.auth), session_id)
-
-
-_readable, _askable = in_thread(readable), in_thread(askable)
 
 
 def owned(request: Request, session_id: str) -> Session:

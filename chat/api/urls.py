@@ -14,6 +14,7 @@ from . import (
     projects,
     retrieval,
     sessions,
+    turns,
 )
 from .auth import Key
 from .content import content
@@ -53,6 +54,7 @@ api.add_router("/v1/indexes", indexes.router)
 api.add_router("/v1/retrieval", retrieval.router)
 api.add_router("/v1/beta/attachments", attachments.router)
 api.add_router("/v1/chat", sessions.router)
+api.add_router("/v1/chat", turns.router)
 
 urlpatterns = [
     path("v1/content/<str:token>", content, name="api-content"),
