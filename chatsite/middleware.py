@@ -29,6 +29,7 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from chat.api.auth import OPERATIONS
 from chat.api.errors import no_such_route
 from chat.web.views.broken import not_text
 
@@ -79,7 +80,7 @@ class ForPages(OnLoop):
 
 def is_operation(request: HttpRequest) -> bool:
     """One of the API's; its documentation is a page."""
-    return request.path_info.startswith(("/api/v1/", "/api/v2/"))
+    return request.path_info.startswith(OPERATIONS)
 
 
 class Security(OnLoop, SecurityMiddleware): ...

@@ -15,6 +15,7 @@ from chat.models.prepared import Prepared, columns, made
 from chat.models.projects import digest
 from chat.models.threads import in_thread
 
+OPERATIONS = ("/api/v1/", "/api/v2/")  # where their addresses begin; else there are but pages
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
@@ -34,7 +35,7 @@ class WaitingKey(HttpBearer):
 
 async def is_known(scope: dict[str, Any]) -> bool:
     """Whether a request that is answered before Django reads it has a key, or needs none."""
-    if not scope["path"].startswith(("/api/v1/", "/api/v2/")):
+    if not scope["path"].startswith(OPERATIONS):
         return True
     given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
     kind, _, token = given.partition(" ")
