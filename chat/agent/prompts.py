@@ -74,13 +74,13 @@ def history(transcript: Transcript, budget: int) -> list[Message]:
 
 
 def round_messages(
-    said: str, calls: Sequence[Call], results: Sequence[Mapping[str, Any]], context_tokens: int
+    said: str, calls: Sequence[Call], outcomes: Sequence[Outcome], context_tokens: int
 ) -> list[Message]:
     """What a round of tool calls adds to the conversation."""
     room = _room(context_tokens, len(calls))
     answers = [
-        Message("tool", _as_json(result)[:room], call_id=call.id)
-        for call, result in zip(calls, results, strict=True)
+        Message("tool", _as_json(outcome.result)[:room], call_id=call.id)
+        for call, outcome in zip(calls, outcomes, strict=True)
     ]
     return [Message("assistant", said, calls=tuple(calls)), *answers]
 
@@ -94,11 +94,11 @@ def told_first(context_tokens: int, outcome: Outcome) -> Outcome:
 def told(context_tokens: int, calls: int, outcome: Outcome) -> Outcome:
     """One of so many calls without the passages that ``round_messages`` has no room for."""
     room = _room(context_tokens, calls)
-    return _only(outcome, numbers_in(_as_json(outcome.result)[:room], outcome.result))
+    return _only(outcome, numbers_within(room, outcome.result))
 
 
-def numbers_in(told: str, result: Mapping[str, Any]) -> list[int]:
-    """The numbers of those passages of a result whose words begin in what was told of it."""
+def numbers_within(room: int, result: Mapping[str, Any]) -> list[int]:
+    """The numbers of those passages of a result whose words begin in so many characters of it."""
     whole = _as_json(result)
     places = [(0, result)]
     for item in (*result.get("results", ()), *result.get("items", ())):
@@ -106,7 +106,7 @@ def numbers_in(told: str, result: Mapping[str, Any]) -> list[int]:
     return [
         item["number"]
         for at, item in places
-        if "number" in item and at + _as_json(item).index(_CONTENT) + len(_CONTENT) < len(told)
+        if "number" in item and at + _as_json(item).index(_CONTENT) + len(_CONTENT) < room
     ]
 
 
@@ -116,7 +116,7 @@ def _only(outcome: Outcome, numbers: Collection[int]) -> Outcome:
     for name in result.keys() & {"results", "items"}:
         result[name] = [one for one in result[name] if one.get("number") in (None, *numbers)]
     excerpts = tuple(one for one in outcome.excerpts if one.number in numbers)
-    return replace(outcome, result=result, excerpts=excerpts)
+    return replace(outcome, result=result, excerpts=excerpts, numbers=numbers)
 
 
 def _shown(excerpts: Sequence[Excerpt], context_tokens: int) -> list[Excerpt]:

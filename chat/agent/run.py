@@ -3,11 +3,10 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from chat.errors import (
     ContextTooLong,
@@ -117,7 +116,7 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
                 )
             return
         outcomes = await _use(toolbox, calls, log, partial(prompts.told, tokens, len(calls)))
-        asking.add(reply.said, calls, [outcome.result for outcome in outcomes])
+        asking.add(reply.said, calls, outcomes)
 
 
 class Asking:
@@ -143,13 +142,11 @@ class Asking:
         first = {one.number for message in self.messages for one in message.excerpts}
         return {number: self._toolbox.found[number] for number in first | self._numbers}
 
-    def add(self, said: str, calls: Sequence[Call], results: Sequence[Mapping[str, Any]]) -> None:
+    def add(self, said: str, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> None:
         """Tell it what a round of its tool calls came to."""
-        tokens = self._job.context_tokens
-        message, *answers = prompts.round_messages(said, calls, results, tokens)
-        self._rounds += [message, *answers]
-        for answer, result in zip(answers, results, strict=True):
-            self._numbers.update(prompts.numbers_in(answer.content, result))
+        self._rounds += prompts.round_messages(said, calls, outcomes, self._job.context_tokens)
+        for outcome in outcomes:
+            self._numbers.update(outcome.numbers)
 
     def mend(self, error: ModelError) -> bool:
         """Make another try worth its while, if anything can: with less text, or another model."""

@@ -1,7 +1,7 @@
 """The tools a model may call: retrieve, find, grep and read, over the indexes of the turn."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,6 +84,7 @@ class Outcome:
 
     result: dict[str, Any]
     excerpts: tuple[Excerpt, ...] = ()
+    numbers: Collection[int] = ()  # of the passages in it, those that the model is told
     failed: CarrelError | None = None
 
 

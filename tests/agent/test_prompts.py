@@ -53,7 +53,9 @@ def test_history_keeps_the_newest_turns_that_fit_without_their_markers():
 def test_results_of_a_round_are_answered_call_by_call_within_their_share():
     calls = [Call("a", "read", {}), Call("b", "grep", {})]
 
-    said, *answers = prompts.round_messages("", calls, [{"content": "y" * 90_000}, {}], 8_000)
+    said, *answers = prompts.round_messages(
+        "", calls, [Outcome({"content": "y" * 90_000}), Outcome({})], 8_000
+    )
 
     assert said.calls == tuple(calls)
     assert [(message.role, message.call_id) for message in answers] == [
@@ -69,13 +71,15 @@ def test_a_number_is_shown_if_the_words_under_it_begin_before_the_cut():
         for number in (1, 2, 3)
     ]
     result = {"results": passages}
-    whole = prompts.round_messages("", [Call("a", "retrieve", {})], [result], 8_000)[1].content
+    whole = prompts.round_messages("", [Call("a", "retrieve", {})], [Outcome(result)], 8_000)[
+        1
+    ].content
     read = {"number": 4, "file_name": "rules.md", "content": "The reading room."}
 
-    assert prompts.numbers_in(whole, result) == [1, 2, 3]
-    assert prompts.numbers_in(whole[: whole.index("assage 2")], result) == [1, 2]
-    assert prompts.numbers_in(whole[: whole.index("Passage 2")], result) == [1]
-    assert prompts.numbers_in('{"number": 4, "file_name": "rules.md", "content": "The', read) == [4]
+    assert prompts.numbers_within(len(whole), result) == [1, 2, 3]
+    assert prompts.numbers_within(whole.index("assage 2"), result) == [1, 2]
+    assert prompts.numbers_within(whole.index("Passage 2"), result) == [1]
+    assert prompts.numbers_within(60, read) == [4]
 
 
 def test_a_result_has_only_the_passages_there_is_room_for():
@@ -83,11 +87,12 @@ def test_a_result_has_only_the_passages_there_is_room_for():
     outcome = Outcome({"results": passages})
     files = {"items": [{"file_name": "a.md"}] * 300}
 
-    told = prompts.told(4_000, 2, outcome).result  # 1,600 characters for each of two calls
+    told = prompts.told(4_000, 2, outcome)  # 1,600 characters for each of two calls
 
-    assert told == {"results": passages[:2]}
+    assert told.result == {"results": passages[:2]}
+    assert told.numbers == [1, 2]
     _, answer = prompts.round_messages("", [Call("a", "retrieve", {})] * 2, [told] * 2, 4_000)[1:]
-    assert prompts.numbers_in(answer.content, told) == [1, 2]
+    assert prompts.numbers_within(len(answer.content), told.result) == [1, 2]
     assert prompts.told(4_000, 2, Outcome(files)).result == files
 
 
