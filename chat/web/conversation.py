@@ -64,9 +64,12 @@ def turns_shown(
 ) -> dict[str, Any]:
     """``turns`` to show. ``seq`` is the last event among them and ``tip`` the last turn: a follower
     that asks for what comes after misses nothing."""
-    is_aside = wanted is not None and session.is_branched and wanted.pk not in session.branch()
-    end = session.end_of(wanted.pk) if wanted and is_aside else None
-    seqs, older = _window(session, before, wanted, end)
+    branch = session.branch() if session.is_branched else None
+    end = None
+    if wanted and branch and wanted.pk not in branch:
+        end = session.end_of(wanted.pk)
+        branch = session.branch(end)
+    seqs, older = _window(session, before, wanted, branch)
     events = log.history(session.pk, seqs[0] - 1, before, end) if seqs else []
     transcript = fold(events)
     notes = notes_on(actor, session, [one.turn for one in transcript.exchanges])
@@ -77,7 +80,7 @@ def turns_shown(
         "session": session,
         "turns": readings,
         "older": older,
-        "is_aside": is_aside,
+        "is_aside": end is not None,
         "seq": transcript.seq,
         "tip": readings[-1].exchange.turn if readings else None,
         "is_running": bool(readings) and readings[-1].state == "running",
@@ -101,12 +104,12 @@ def waiting(actor: Actor, session: Session) -> list[QueuedPrompt]:
 
 
 def _window(
-    session: Session, before: int | None, wanted: Turn | None, end: int | None
+    session: Session, before: int | None, wanted: Turn | None, branch: list[int] | None
 ) -> tuple[list[int], int | None]:
     """Seqs of turns in order, and the ``before`` of the page above (None at the beginning)."""
     turns = session.turns.order_by("-seq")
-    if session.is_branched:
-        turns = turns.filter(pk__in=session.branch(end))
+    if branch is not None:
+        turns = turns.filter(pk__in=branch)
     if before is not None:
         turns = turns.filter(seq__lt=before)
     count = TURNS_AT_ONCE
