@@ -275,10 +275,8 @@ def _with_hosts(children: Sequence[Token]) -> list[Token]:
 
 def _with_marks(tokens: list[Token], text: str, marks: Sequence[Mark]) -> list[Token]:
     """Each mark beside the block that it begins in."""
-    lines, places = (
-        [-1],
-        [0],
-    )  # of the blocks, in order, and where among the tokens a link may stand
+    lines = [-1]  # where the blocks begin, in order
+    places = [0]  # ... and where among the tokens a mark of theirs may stand
     for at, token in enumerate(tokens):
         begins = token.nesting >= 0 and (token.level == 0 or token.type in INSIDE)
         if begins and token.map and token.map[0] > lines[-1]:

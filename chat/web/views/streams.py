@@ -123,7 +123,7 @@ class View:
         self.session_id = session_id
         self.place = place
         self.begin = 0  # follow from here: just before the turn that the page shows last
-        self.queue: str | None = None  # as the page shows it; None if it may show what is gone
+        self.queue: str | None = None  # as the page shows it
         self.title = ""  # ... and this
         self.cost = 0.0  # seconds that rendering the last batch took
         self.looked_at = monotonic()
@@ -154,8 +154,6 @@ class View:
         page must be opened anew."""
         kinds = {type(stamped.event) for stamped in batch}
         asked = any(isinstance(one.event, UserInput) and one.seq > self.place.seen for one in batch)
-        if asked:
-            self.queue = None
         due = monotonic() - self.looked_at > LOOK_EVERY
         beside = await self._look(batch) if asked or due or not batch else ""
         if beside is None:

@@ -1,5 +1,6 @@
 """Asking, asking again, stopping, and what is said of one turn."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -41,7 +42,7 @@ async def begin(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     actor = actor_of(request)
     chosen = request.POST.getlist("index")
-    if twin := await sync_to_async(_sent_before)(request, actor, parent=None):
+    if twin := await _sent_before(request, actor, parent=None):
         return redirect(twin)
     try:
         session = await sync_to_async(_open_session)(actor, chosen)
@@ -63,7 +64,7 @@ async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
     if request.method == "GET":
         return await sync_to_async(_older)(request, actor, session_id)
     session = await aget_object_or_404(Session.objects.askable_by(actor), pk=session_id)
-    if twin := await sync_to_async(_sent_before)(request, actor, session=session):
+    if twin := await _sent_before(request, actor, session=session):
         return redirect(twin)
     try:
         if "instead_of" in request.POST:
@@ -211,14 +212,17 @@ def _open_session(actor: Actor, chosen: list[str]) -> Session:
     return create_session(actor, first.project, index_ids=chosen)
 
 
-def _sent_before(request: HttpRequest, actor: Actor, **where: Any) -> str | None:
+async def _sent_before(request: HttpRequest, actor: Actor, **where: Any) -> str | None:
     """Where the same question went a moment ago: a button was pressed twice.
 
     With a script the page itself sends nothing twice, see send-once.js.
     """
-    text = _text(request)
-    if request.htmx or not text:
+    if request.htmx or not (text := _text(request)):
         return None
+    return await sync_to_async(_find_twin)(actor, text, where)
+
+
+def _find_twin(actor: Actor, text: str, where: Mapping[str, Any]) -> str | None:
     soon = {"asked_by": actor.person, "created_at__gt": timezone.now() - TWICE}
     asked = Turn.objects.filter(events__type="user_input", events__payload__content=text)
     if turn := asked.filter(session__deleted_at=None, **soon, **where).first():
