@@ -15,11 +15,11 @@ from chat.providers.base import Vectors
 from chat.retrieval.base import Candidate, Condition, Query
 
 from .conditions import COLUMNS, SQL, allowed_documents, any_value, negated
-from .frequencies import Frequencies
+from .frequencies import Found, Frequencies
+from .sketches import let_through
 from .stems import asked_stems, count_stems, plain, stem_of
 
 _REBUILT_AT_ONCE = 1_000  # chunks
-_RESCORED = 1_000  # vectors that a sketch lets through, at least
 
 # BM25. How long a chunk is counts against a fixed length, not against the average: chunks are cut
 # to one size, and no score changes because another document comes or goes.
@@ -82,37 +82,17 @@ class PostgresSearch:
         allowed = allowed_documents(query, _condition_sql)
         if not scopes or (allowed is not None and not allowed):
             return []
-        by_words = self._rank_by_words(query.text, scopes, allowed, limit)
+        words = list(dict.fromkeys(asked_stems(query.text)))
+        found = self._frequencies.look_up(words)
+        by_words = _rank_by_words(words, found, scopes, allowed, limit)
         by_vector: dict[int, float] = {}
         if vector is not None:
-            by_vector = _rank_by_vector(vector, scopes, allowed, limit, also=list(by_words))
+            near, also = let_through(found.chunks, limit), list(by_words)
+            by_vector = _rank_by_vector(vector, scopes, allowed, limit, near, also)
         return [
             Candidate(chunk_id, by_words.get(chunk_id, 0.0), by_vector.get(chunk_id, 0.0))
             for chunk_id in {**by_words, **by_vector}
         ]
-
-    def _rank_by_words(
-        self, text: str, scopes: list[int], allowed: list[int] | None, limit: int
-    ) -> dict[int, float]:
-        """BM25 by chunk id, best first."""
-        words = list(dict.fromkeys(asked_stems(text)))
-        if not words:
-            return {}
-        found = self._frequencies.look_up(words)
-        rarities = [_rarity(count, found.chunks) for count in found.counts]
-        chosen, parameters = _of_documents(allowed)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"""
-                SELECT chunk_id, sum(weight * rarity) AS score
-                FROM unnest(%s::text[], %s::float8[]) AS asked (term, rarity)
-                JOIN chat_posting USING (term)
-                WHERE scope = ANY(%s) {chosen}
-                GROUP BY chunk_id ORDER BY score DESC, chunk_id LIMIT %s
-                """,
-                [words, rarities, scopes, *parameters, limit],
-            )
-            return dict(cursor.fetchall())
 
     def document_frequencies(self, stems: Sequence[str]) -> tuple[list[int], int]:
         """In about how many chunks each stem occurs, of how many in all."""
@@ -120,14 +100,42 @@ class PostgresSearch:
         return found.counts, found.chunks
 
 
+def _rank_by_words(
+    words: list[str], found: Found, scopes: list[int], allowed: list[int] | None, limit: int
+) -> dict[int, float]:
+    """BM25 by chunk id, best first; ``found`` is how common the words are."""
+    if not words:
+        return {}
+    rarities = [_rarity(count, found.chunks) for count in found.counts]
+    chosen, parameters = _of_documents(allowed)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT chunk_id, sum(weight * rarity) AS score
+            FROM unnest(%s::text[], %s::float8[]) AS asked (term, rarity)
+            JOIN chat_posting USING (term)
+            WHERE scope = ANY(%s) {chosen}
+            GROUP BY chunk_id ORDER BY score DESC, chunk_id LIMIT %s
+            """,
+            [words, rarities, scopes, *parameters, limit],
+        )
+        return dict(cursor.fetchall())
+
+
 def _rank_by_vector(
-    vector: Vectors, scopes: list[int], allowed: list[int] | None, limit: int, also: list[int]
+    vector: Vectors,
+    scopes: list[int],
+    allowed: list[int] | None,
+    limit: int,
+    near: int,
+    also: list[int],
 ) -> dict[int, float]:
     """Cosine by chunk id: the ``limit`` best, and those of the ``also`` that have a vector.
 
-    The sketches choose, the vectors themselves decide. That is no approximate index: it costs
-    nothing when written, and what a filter leaves is searched as well as the whole. Those chosen
-    are looked up as an array: joined, the planner would read the whole table for them.
+    The sketches choose so many that are ``near``, the vectors themselves decide. That is no
+    approximate index: it costs nothing when written, and what a filter leaves is searched as well
+    as the whole. Those chosen are looked up as an array: joined, the planner would read the whole
+    table for them.
     """
     chosen, parameters = _of_documents(allowed)
     embedder, asked = conf.embedder().name, _as_text(vector)
@@ -149,7 +157,7 @@ def _rank_by_vector(
             WHERE chunk_id = ANY(%s) AND embedder = %s
             """,
             [
-                *(asked, scopes, embedder, *parameters, asked, max(_RESCORED, 10 * limit)),
+                *(asked, scopes, embedder, *parameters, asked, near),
                 *(limit, asked, also, embedder),
             ],
         )

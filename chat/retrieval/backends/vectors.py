@@ -11,13 +11,13 @@ from chat.models import Chunk
 from chat.providers.base import Vectors
 
 from .shelf import Shelf
+from .sketches import let_through
 
 Ids = NDArray[np.int64]
 Places = NDArray[np.intp]
 
 _FETCHED_AT_ONCE = 10_000  # rows
 _SKETCHED_FROM = 5_000  # rows of all: below, a scan of the vectors themselves is as fast
-_RESCORED = 2_000  # rows that a sketch lets through, at least: 99 of the 100 best are among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,12 @@ def _near(
     ]
     if sum(counts) <= _SKETCHED_FROM:
         return places
-    # Signs first, a thirtieth of the memory to walk through; then the best of all exactly.
+    # Signs first, then the best of all exactly.
     asked = _sketch(vector[None])
     distances = np.concatenate(
         [_distances(held, some, asked) for held, some in zip(shelves, places, strict=True)]
     )
-    near = _nearest(distances, max(_RESCORED, 10 * limit))
+    near = _nearest(distances, let_through(len(distances), limit))
     ends = np.cumsum(counts)
     parts = np.split(near, np.searchsorted(near, ends[:-1]))
     return [
