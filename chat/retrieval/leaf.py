@@ -21,9 +21,10 @@ def answer(question: dict[str, Any], content: IO[bytes]) -> bytes:
     if not 1 <= question["page"] <= len(document):
         return b""
     page = document[question["page"] - 1]
-    if "passage" in question:
+    if "passages" in question:
         width, height = page.get_size()
-        boxes = list(_boxes(page.get_textpage(), height, question["passage"]))
+        text = page.get_textpage()
+        boxes = [list(_boxes(text, height, passage)) for passage in question["passages"]]
         return json.dumps({"width": width, "height": height, "boxes": boxes}).encode()
     scale: Any = min(DOTS_PER_INCH / 72, LONGEST_SIDE / (max(page.get_size()) or 1.0))
     image = page.render(scale=scale).to_pil().convert("RGB")

@@ -7,6 +7,7 @@ event loop. A page takes a fraction of a second; nothing is kept here, the brows
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -25,11 +26,11 @@ Box = tuple[float, float, float, float]  # left, top, width, height, in points f
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where words stand on a page of that size, in points."""
+    """Where passages stand on a page of that size, in points: boxes around the lines of each."""
 
     width: float
     height: float
-    boxes: list[Box]
+    boxes: list[list[Box]]
 
 
 async def picture(file: File, page: int) -> bytes:
@@ -37,9 +38,9 @@ async def picture(file: File, page: int) -> bytes:
     return await _ask(file, {"page": page})
 
 
-async def places(file: File, page: int, passage: str) -> Places:
-    """Boxes around the lines of the passage that stand on the page; none where it is not found."""
-    answer = json.loads(await _ask(file, {"page": page, "passage": passage}))
+async def places(file: File, page: int, passages: Sequence[str]) -> Places:
+    """Where each passage stands on the page; no boxes for one that is not found."""
+    answer = json.loads(await _ask(file, {"page": page, "passages": passages}))
     return Places(answer["width"], answer["height"], answer["boxes"])
 
 

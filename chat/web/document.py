@@ -71,9 +71,11 @@ def shown(
     document: Document,
     passage: Mapping[str, Any] | None = None,
     marks: Marks | None = None,
+    session_id: str = "",
 ) -> dict[str, Any]:
     """What a template needs to show the document around characters ``start`` to ``end``: a PDF as
-    its page, unless ``view=text`` is asked for. ``marks`` stand in the margin of its text.
+    its page, unless ``view=text`` is asked for. ``marks`` stand in the margin of its text; on its
+    pages what the answer of ``turn`` cites besides, in the session of that id.
 
     With the passage that a session keeps of there, its words are shown wherever they stand now, or
     alone if they are gone.
@@ -89,7 +91,7 @@ def shown(
         if place is None:
             return {**context, "extract": passage_extract(passage, has_changed=True)}
         start, end = place
-    leaf = Leaf.of(document, start, end, request)
+    leaf = Leaf.of(document, start, end, request, session_id)
     return {
         **context,
         "extract": Extract.of(document, start, end, number_of(request, "from", -1), marks),

@@ -1,4 +1,4 @@
-"""A PDF's page as a pane shows it: the picture, the passage boxed on it, and the ways from here."""
+"""A PDF's page as a pane shows it: the picture, passages boxed on it, and the ways from here."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -22,10 +22,13 @@ class Leaf:
     after: str = ""
 
     @classmethod
-    def of(cls, document: Document, start: int, end: int, request: HttpRequest) -> "Leaf | None":
+    def of(
+        cls, document: Document, start: int, end: int, request: HttpRequest, session_id: str = ""
+    ) -> "Leaf | None":
         """The page asked for, else the one where the passage begins; None for what has none.
 
         ``start`` and ``end`` are where it stands now; the ways from here keep what was asked for.
+        With a session, what its answer of ``turn`` cites besides is boxed, too.
         """
         starts = document.page_starts
         if not starts or not document.name.lower().endswith(".pdf"):
@@ -34,10 +37,14 @@ class Leaf:
         number = int(asked) if asked.isdecimal() and len(asked) < 7 else bisect_right(starts, start)
         number = min(max(number, 1), len(starts))
         place = [document.index_id, document.directory_file_id, number]
-        span = {"start": start, "end": end}
+        boxed = {"start": start, "end": end, "v": version_of(document)}
+        if session_id:
+            boxes = reverse("cited_marks", args=[session_id, *place])
+            boxed["turn"] = request.GET["turn"]
+        else:
+            boxes = reverse("page_marks", args=place)
         names = ("start", "end", "turn", "tab")
         kept = {name: request.GET[name] for name in names if name in request.GET}
-        version = urlencode({"v": version_of(document)})
 
         def turned(page: int) -> str:
             return f"?{urlencode(kept | {'page': page})}"
@@ -45,10 +52,8 @@ class Leaf:
         return cls(
             number=number,
             count=len(starts),
-            picture=f"{reverse('page_picture', args=place)}?{version}",
-            marks=f"{reverse('page_marks', args=place)}?{urlencode(span)}&{version}"
-            if end > start
-            else "",
+            picture=f"{reverse('page_picture', args=place)}?v={version_of(document)}",
+            marks=f"{boxes}?{urlencode(boxed)}" if session_id or end > start else "",
             text=f"?{urlencode(kept | {'view': 'text'})}#passage",
             here=turned(number),
             before=turned(number - 1) if number > 1 else "",

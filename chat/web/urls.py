@@ -15,6 +15,7 @@ from .views import (
 )
 
 SESSION = "chat/<str:session_id>"
+SOURCE = f"{SESSION}/sources/<str:index_id>/<str:file_id>"
 DOCUMENT = "library/<str:index_id>/files/<str:file_id>"
 
 urlpatterns = [
@@ -57,11 +58,8 @@ urlpatterns = [
     path(f"{SESSION}/restore/", sessions.restore, name="restore"),
     path(f"{SESSION}/export.md", sessions.export, name="export"),
     path(f"{SESSION}/export.json", sessions.export_json, name="export_json"),
-    path(
-        f"{SESSION}/sources/<str:index_id>/<str:file_id>/",
-        sources.show,
-        name="source",
-    ),
+    path(f"{SOURCE}/", sources.show, name="source"),
+    path(f"{SOURCE}/pages/<int:number>.svg", originals.marks, name="cited_marks"),
     path("library/", library.indexes, name="library"),
     path("library/<str:index_id>/", library.index, name="index"),
     path("library/<str:index_id>/files/", files.upload, name="upload"),

@@ -7,7 +7,7 @@ customElements.define("source-pane", class extends HTMLElement {
     const { signal } = this.heard;
     document.addEventListener("click", (event) => {
       const link = event.target.closest(LINK);
-      if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+      if (!link || isForBrowser(event)) return;
       event.preventDefault();
       this.open(link, event);
     }, { signal });
@@ -22,6 +22,10 @@ customElements.define("source-pane", class extends HTMLElement {
     }, { signal });
     this.addEventListener("click", (event) => {
       if (event.target.closest("[data-close]")) this.close();
+      const box = event.target.closest(".leaf__marks a"); // htmx boosts no link of a picture
+      if (!box || isForBrowser(event)) return;
+      event.preventDefault();
+      htmx.ajax("GET", box.getAttribute("href"), { target: this, swap: "innerHTML", event });
     }, { signal });
   }
 
@@ -56,3 +60,7 @@ customElements.define("source-pane", class extends HTMLElement {
     this.from = null;
   }
 });
+
+function isForBrowser(event) { // a tab of its own is asked for
+  return event.ctrlKey || event.metaKey || event.shiftKey || event.button;
+}

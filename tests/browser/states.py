@@ -100,7 +100,7 @@ class World:
         self.printed_matter = self.ask(
             "When was the clock of the observatory wound?",
             index=self.papers,
-            text="By hand, every Thursday [1].",
+            text="By hand, every Thursday [1]. Its pendulum is of brass [1].",
         )
         self.branched = self.ask("Which setting names the model?", text="`LLM_MODEL` [1].")
         self.answered = self.ask(QUESTION, text=ANSWER)
@@ -281,6 +281,7 @@ def source_as_printed(page: Page, world: World) -> None:
     page.goto(world.printed_matter)
     page.locator(".answer a.citation").first.click()
     shows_picture(page)
+    expect(page.locator(".leaf__marks a")).to_have_count(1)
 
 
 def shows_picture(page: Page) -> None:

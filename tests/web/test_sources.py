@@ -405,6 +405,44 @@ def test_the_passage_is_boxed_where_it_stands_on_the_page(client, leaflet):
 
 
 @in_threads
+def test_what_else_an_answer_cites_of_the_page_is_boxed_and_leads_there(client, session, leaflet):
+    words = ["Its lamps were made", "in 1911 by hand."]
+    found = [
+        as_found(at, leaflet.index_id, leaflet.directory_file_id, one, leaflet.text.index(one))
+        for at, one in enumerate([*words, PAGES[0]], 1)
+    ]
+    cited = tuple(as_cited(one) for one in found)
+    turn = write_turn(
+        session,
+        UserInput("Who made the lamps?"),
+        ToolCall("a", "retrieve", {"query": "lamps"}),
+        ToolResult("a", "retrieve", {"results": found}),
+        Text("By hand [1], in 1911 [2] [3].", cited),
+        done(),
+    )
+    place = reverse("source", args=[session.pk, leaflet.index_id, leaflet.directory_file_id])
+    here, there, _elsewhere = (
+        f"{place}?start={one['start_char']}&end={one['end_char']}&turn={turn.seq}" for one in cited
+    )
+
+    pane = client.get(here).content.decode()
+    url = unescape(re.search(r'hx-get="([^"]*\.svg[^"]*)"', pane)[1])
+    boxes = client.get(url).content.decode()
+    alone = client.get(address("page_marks", leaflet, 2), {"start": 50, "end": 90}).content.decode()
+
+    assert [unescape(one) for one in re.findall('href="([^"]*)"', boxes)] == [f"{there}#passage"]
+    assert boxes.count("<rect") == 2 and "<title>Cited: rules.md · " in boxes
+    assert "<a" not in alone
+    client.force_login(make_user("colleague"))
+    assert client.get(url).status_code == 404
+    Session.objects.update(sharing=Session.Sharing.READ_ONLY)
+    assert client.get(url).status_code == 200
+    leaflet.index.project = make_project("Elsewhere")
+    leaflet.index.save()
+    assert client.get(url).status_code == 404
+
+
+@in_threads
 def test_a_page_is_kept_by_the_browser_until_its_file_is_another(client, leaflet):
     url = address("page_picture", leaflet, 1)
     first = client.get(url)

@@ -4,15 +4,17 @@ from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import aget_object_or_404
+from django.shortcuts import aget_object_or_404, get_object_or_404
 from django.template.loader import render_to_string
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, quote_etag
 from django.views.decorators.http import require_GET
 
 from chat.errors import UnreadableFile
-from chat.models import Document, File
+from chat.models import Document, File, Session
 from chat.retrieval.leaves import picture, places
+from chat.web.cited import Cited, cited_in
+from chat.web.conversation import turn_shown
 from chat.web.document import number_of
 from chat.web.leaf import passage_on_page, version_of
 from chat.web.people import actor_of, signed_in
@@ -38,19 +40,27 @@ async def page(request: HttpRequest, index_id: str, file_id: str, number: int) -
 
 @signed_in
 @require_GET
-async def marks(request: HttpRequest, index_id: str, file_id: str, number: int) -> HttpResponse:
-    """Boxes to lay over the page, around the lines of characters ``start`` to ``end``."""
+async def marks(
+    request: HttpRequest, index_id: str, file_id: str, number: int, session_id: str = ""
+) -> HttpResponse:
+    """Boxes to lay over the page, around the lines of characters ``start`` to ``end``. With a
+    session, quieter ones around what else its answer of ``turn`` cites, which lead there."""
     document = await _document(request, index_id, file_id, with_text=True)
     start, end = number_of(request, "start"), number_of(request, "end")
-    headers = _kept(document, number, start, end)
+    cited = await sync_to_async(_cited)(request, document, session_id) if session_id else []
+    others = [one for one in cited if (one.start, one.end) != (start, end)]
+    headers = _kept(document, number, start, end, number_of(request, "turn"))
     if unchanged := get_conditional_response(request, headers["ETag"]):
         return unchanged
-    passage = passage_on_page(document, start, end, number)
+    spans = [(start, end), *((one.start, one.end) for one in others)]
+    passages = [passage_on_page(document, *span, number) for span in spans]
     try:
-        found = await places(document.directory_file.file, number, passage)
+        found = await places(document.directory_file.file, number, passages)
     except UnreadableFile as error:
         raise Http404 from error
-    svg = render_to_string("chat/marks.svg", {"found": found})
+    here, *there = found.boxes
+    context = {"found": found, "boxes": here, "others": list(zip(others, there, strict=True))}
+    svg = render_to_string("chat/marks.svg", context)
     return HttpResponse(svg, content_type="image/svg+xml", headers=headers)
 
 
@@ -80,6 +90,13 @@ def _kept(document: Document, *place: int) -> dict[str, str]:
         "Cache-Control": A_DAY,
         "X-Content-Type-Options": "nosniff",
     }
+
+
+def _cited(request: HttpRequest, document: Document, session_id: str) -> list[Cited]:
+    actor = actor_of(request)
+    session = get_object_or_404(Session.objects.visible_to(actor), pk=session_id)
+    turn = get_object_or_404(session.turns, seq=number_of(request, "turn"))
+    return cited_in(document, turn_shown(actor, session, turn))
 
 
 async def _pieces(file: File) -> AsyncIterator[bytes]:

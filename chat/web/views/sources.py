@@ -5,15 +5,15 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from chat.events.log import log
 from chat.events.transcript import Exchange, fold
 from chat.models import Document, Session
 from chat.web.card import Card
+from chat.web.cited import Cited, cited_in, passages_around
 from chat.web.conversation import turn_shown
-from chat.web.document import Extract, number_of, passage_extract, place_now, shown
+from chat.web.document import Extract, number_of, passage_extract, shown
 from chat.web.passages import Mark, Marks
 from chat.web.people import actor_of, signed_in
 from chat.web.reading import Reading
@@ -42,7 +42,8 @@ def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> 
     span = {name: number_of(request, name) for name in ("start", "end", "turn")}
     turn = session.turns.filter(seq=span["turn"]).first()
     reading = turn and turn_shown(actor, session, turn)
-    passages = _passages(reading.exchange, index_id, file_id, span["start"]) if reading else []
+    place = (index_id, file_id, span["start"])
+    passages = passages_around(reading.exchange, *place) if reading else []
     whole = [one for one in passages if span["end"] <= one["end_char"]]
     documents = (
         Document.objects.visible_to(actor).readable().filter(index=index_id, directory_file=file_id)
@@ -55,12 +56,14 @@ def show(request: HttpRequest, session_id: str, index_id: str, file_id: str) -> 
     document = documents.select_related("index").first()
     here = place_url(session.pk, index_id, file_id, **span)
     if document is not None:
-        marks = _marks(reading, document, here) if reading else None
-        context = shown(request, document, next(iter(whole), None), marks)
+        cited = cited_in(document, reading) if reading else []
+        beside = session.pk if cited else ""
+        passage = next(iter(whole), None)
+        context = shown(request, document, passage, _marks(cited, here), beside)
     else:
         # A turn on another branch than the one the session reads on by is in no history of it.
         told = [reading.exchange] if reading else fold(log.history(session.pk)).exchanges
-        context = {"extract": _cited(told, index_id, file_id, span["start"])}
+        context = {"extract": _cited(told, *place)}
     context |= {"session": session, "tabs": _tabs(request, reading, here) if reading else []}
     template = "chat/_source.html" if request.htmx else "chat/source.html"
     return render(request, template, context)
@@ -101,42 +104,16 @@ def _tabs(request: HttpRequest, reading: Reading, here: str) -> list[Tab]:
     ]
 
 
-def _marks(reading: Reading, document: Document, here: str) -> Marks:
-    """All that the answer cites of the document, where it stands there now."""
-    index_id, file_id = document.index_id, document.directory_file_id
-    found: dict[str, Mark] = {}
-    for one in reading.exchange.citations:
-        if (one["index_id"], one["file_id"]) != (index_id, file_id):
-            continue
-        start, end = one["start_char"], one["end_char"]
-        passages = _passages(reading.exchange, index_id, file_id, start)
-        place = place_now(document.text, passages[0], start, end) if passages else None
-        span = {"start": start, "end": end, "turn": reading.exchange.seq}
-        url = place_url(reading.session_id, index_id, file_id, **span)
-        if place is not None:
-            name = reading.sources[one["number"]].full_name
-            words = _("Cited: %(name)s") % {"name": name}
-            found[url] = Mark(place[0], "•", words, url, url == here)
-    marks = sorted(found.values(), key=lambda one: one.start)
+def _marks(cited: list[Cited], here: str) -> Marks:
+    marks = [Mark(one.start, "•", one.words, one.url, one.url == here) for one in cited]
     return lambda first, last: [one for one in marks if first <= one.start < last]
-
-
-def _passages(exchange: Exchange, index_id: str, file_id: str, start: int) -> list[dict[str, Any]]:
-    """What the turn was given of the document around a character, as the session keeps it."""
-    return [
-        one
-        for use in exchange.tool_uses
-        for one in use.passages
-        if (one["index_id"], one["file_id"]) == (index_id, file_id)
-        and one["start_char"] <= start < one["end_char"]
-    ]
 
 
 def _cited(exchanges: list[Exchange], index_id: str, file_id: str, start: int) -> Extract:
     """The passage as the session keeps it: shown to all who may read the session."""
     for exchange in exchanges:
         numbers = {one["number"] for one in exchange.citations}
-        for one in _passages(exchange, index_id, file_id, start):
+        for one in passages_around(exchange, index_id, file_id, start):
             if one["number"] in numbers:
                 return passage_extract(one)
     raise Http404
