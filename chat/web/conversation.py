@@ -9,7 +9,7 @@ from chat.events.transcript import fold
 from chat.models import Actor, QueuedPrompt, Session, Turn
 
 from .fragments import Answer
-from .notes import notes_on
+from .notes import may_ask, notes_on
 from .picker import asked_last, choices, first_choice, model_used_last, suggestions
 from .reading import Reading
 
@@ -39,7 +39,6 @@ def conversation(
 
     That one may be on another branch, which then is what is shown, to be read and no more.
     """
-    is_owner = session.owner_id == actor.person.pk
     models = model_names()
     bound = session.indexes.order_by("bound_sessions__position").distinct()
     queue = waiting(actor, session)  # before the turns: one that begins meanwhile is not missed
@@ -47,8 +46,8 @@ def conversation(
     if queue and shown["is_running"]:
         queue = waiting(actor, session)  # ... nor shown twice
     return shown | {
-        "is_owner": is_owner,
-        "can_ask": is_owner or session.sharing == Session.Sharing.QUERY,
+        "is_owner": session.owner_id == actor.person.pk,
+        "can_ask": may_ask(actor, session),
         "aside": wanted if shown["is_aside"] else None,
         "queue": queue,
         "indexes": [] if session.is_bound else choices(actor),
@@ -72,7 +71,7 @@ def turns_shown(
     seqs, older = _window(session, before, wanted, branch)
     events = log.history(session.pk, seqs[0] - 1, before, end) if seqs else []
     transcript = fold(events)
-    notes = notes_on(actor, session, [one.turn for one in transcript.exchanges])
+    notes = notes_on(actor, session, [one.turn for one in transcript.exchanges], end is not None)
     readings = [Reading(one, session.pk, notes[one.turn]) for one in transcript.exchanges]
     for reading in readings:
         reading.parts = None if reading.exchange.stop else Answer(reading)

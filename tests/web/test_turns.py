@@ -1,5 +1,6 @@
 """One turn of a session: asked again, waiting, judged."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -102,6 +103,27 @@ def test_a_reader_of_a_share_reads_another_branch_with_its_passages(
 
     assert "This is another way the session went." in html and "Go on from here" not in html
     assert "Its lamps are green." in client.get(source).content.decode()
+
+
+def test_a_reader_of_a_share_is_led_to_the_other_ways_and_changes_nothing(
+    client, session, branched
+):
+    def ways(html: str) -> list[str]:
+        nav = html.split('<nav class="ways"')[1].split("</nav>")[0]
+        assert "<button" not in nav
+        return re.findall('href="(/chat/[^"]*)"', nav)
+
+    url, (old, new) = reverse("session", args=[session.pk]), branched
+    Session.objects.update(sharing=Session.Sharing.READ_ONLY)
+    client.force_login(make_user("colleague"))
+
+    there = ways(page(client, session))
+    back = ways(client.get(there[0].partition("#")[0]).content.decode())
+
+    assert there == [f"{url}?turn={old.pk}#turn-{old.pk}"]
+    assert back == [f"{url}?turn={new.pk}#turn-{new.pk}"]
+    session.refresh_from_db()
+    assert session.tip == new
 
 
 def test_a_question_that_would_fill_the_screen_is_scrolled_by_keys_too(client, session, answered):
