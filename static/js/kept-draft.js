@@ -29,10 +29,11 @@ customElements.define("kept-draft", class extends HTMLElement {
 
 // Not the element's own to hear: what was sent may have taken its place by the time it is accepted.
 document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
-  if (ctx.response.status < 400) for (const draft of draftsOf(ctx.sourceElement)) draft.sent(ctx.request.body);
+  if (ctx.response.status >= 400) return;
+  for (const draft of draftsOf(ctx.sourceElement, ctx.request.submitter)) draft.sent(ctx.request.body);
 });
-document.addEventListener("submit", ({ target }) => {
-  if (!target.matches("[hx-post]")) for (const draft of draftsOf(target)) draft.forget();
+document.addEventListener("submit", ({ target, submitter }) => {
+  if (!target.matches("[hx-post]")) for (const draft of draftsOf(target, submitter)) draft.forget();
 });
 document.addEventListener("click", ({ target }) => {
   const form = target.closest("[data-give-up]")?.closest("form");
@@ -43,6 +44,9 @@ document.addEventListener("toggle", ({ target, newState }) => { // of a menu: it
   for (const draft of target.querySelectorAll("kept-draft")) draft.forget();
 }, { capture: true });
 
-function draftsOf(form) {
+// A form may hold several: a button that stands within one of them is that one's own.
+function draftsOf(form, button) {
+  const own = button?.closest("kept-draft");
+  if (own) return [own];
   return [...(form?.elements ?? [])].map((field) => field.closest("kept-draft")).filter(Boolean);
 }
