@@ -213,6 +213,21 @@ def test_without_script_a_question_that_is_sent_twice_is_asked_once(client, sess
     assert list(waiting) == ["And pens?", "What colour?"]
 
 
+@in_threads
+@pytest.mark.parametrize("state", ["running", "done"])
+def test_without_script_an_answer_asked_for_twice_is_written_once(client, session, answered, state):
+    old, new = answered(), answered()
+    Turn.objects.filter(pk=new.pk).update(state=state, lease_expires_at="2999-01-01T00:00Z")
+    url, instead = reverse("turns", args=[session.pk]), {"instead_of": old.seq}
+
+    again = client.post(url, instead)
+    other_words = client.post(url, instead | {"prompt": "Which lamps?"})
+
+    assert again["Location"] == reverse("session", args=[session.pk]) + f"#turn-{new.pk}"
+    assert Turn.objects.count() == (2 if state == "running" else 3)
+    assert other_words.status_code == (409 if state == "running" else 302)
+
+
 @pytest.mark.django_db(transaction=True)
 async def test_a_page_is_told_what_has_changed_before_its_line_was_open(client, session):
     browser = AsyncClient()

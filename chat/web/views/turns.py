@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404, redirect, render
 from django.urls import reverse
@@ -66,12 +67,16 @@ async def turns(request: HttpRequest, session_id: str) -> HttpResponse:
     session = await aget_object_or_404(Session.objects.askable_by(actor), pk=session_id)
     if twin := await _sent_before(request, actor, session=session):
         return redirect(twin)
+    if twin := await sync_to_async(_under_way)(request, actor, session):
+        return redirect(twin)
     try:
         if "instead_of" in request.POST:
             anchor = f"turn-{(await _ask_again(actor, session, request)).pk}"
         else:
             anchor = await _ask_or_queue(actor, session, request)
     except CarrelError as error:
+        if twin := await sync_to_async(_under_way)(request, actor, session):
+            return redirect(twin)  # both came at once
         return await sync_to_async(_refused)(request, actor, session, error)
     if not request.htmx:
         return redirect(f"{reverse('session', args=[session.pk])}#{anchor}")
@@ -229,6 +234,18 @@ def _find_twin(actor: Actor, text: str, where: Mapping[str, Any]) -> str | None:
         return f"{reverse('session', args=[turn.session_id])}#turn-{turn.pk}"
     waits = QueuedPrompt.objects.filter(prompt=text, **soon, session=where.get("session")).first()
     return f"{reverse('session', args=[waits.session_id])}#queue" if waits else None
+
+
+def _under_way(request: HttpRequest, actor: Actor, session: Session) -> str | None:
+    """Where the answer is that was asked for again a moment ago, or is still being written."""
+    if request.htmx or _text(request):
+        return None
+    old = session.turns.filter(seq=_number(request, "instead_of")).first()
+    if old is None:
+        return None
+    is_new = Q(created_at__gt=timezone.now() - TWICE) | Q(state=Turn.State.RUNNING)
+    again = old.siblings().filter(is_new, asked_by=actor.person, seq__gt=old.seq).last()
+    return f"{reverse('session', args=[session.pk])}#turn-{again.pk}" if again else None
 
 
 async def _ask(actor: Actor, session: Session, request: HttpRequest) -> Turn:
