@@ -41,7 +41,7 @@ def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
     show the script the sign-in as if that were the answer."""
     if not request.htmx:
         return redirect_to_login(request.get_full_path())
-    there = redirect_to_login(request.htmx.current_url_abs_path or "/").url
+    there = redirect_to_login(request.htmx.current_url_abs_path or "/").url + "&was=in"
     return HttpResponse(status=401, headers={"HX-Redirect": there})
 
 

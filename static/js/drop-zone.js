@@ -66,22 +66,23 @@ customElements.define("drop-zone", class extends HTMLElement {
   }
 
   send(upload) {
-    const body = new FormData();
-    body.append("csrfmiddlewaretoken", this.closest("form").elements.csrfmiddlewaretoken.value);
-    body.append("path", upload.path);
-    body.append("files", upload.file);
+    const body = new FormData(this.closest("form"));
+    body.set("path", upload.path);
+    body.set("files", upload.file);
     const request = upload.request = new XMLHttpRequest();
     const bar = upload.row.querySelector("progress");
     request.upload.addEventListener("progress", ({ loaded, total }) => { bar.value = loaded / total; });
     request.addEventListener("load", () => {
       const plain = request.getResponseHeader("Content-Type")?.startsWith("text/plain");
       if (request.status === 201) this.end(upload, "done");
+      else if (request.status === 401) this.end(upload, "failed", this.dataset.out);
       else this.end(upload, "failed", plain ? request.responseText : this.dataset.refused);
     });
     request.addEventListener("error", () => this.lose(upload));
     request.addEventListener("abort", () => this.end(upload, "cancelled"));
     this.say(upload, "sending");
     request.open("POST", this.closest("form").action);
+    request.setRequestHeader("HX-Request", "true"); // who is signed out is told so, not led away
     request.send(body);
   }
 

@@ -23,6 +23,13 @@ customElements.define("live-line", class extends HTMLElement {
     };
     this.addEventListener("htmx:error", again);
     this.addEventListener("htmx:response:error", again);
+    // Who was signed out, and in again elsewhere, is answered: then the line is open to them, too.
+    document.addEventListener("htmx:after:request", this.taken = ({ detail: { ctx } }) => {
+      const gone = document.getElementById("gone");
+      if (!gone?.firstElementChild || ctx.request.method !== "POST" || ctx.response.status >= 400) return;
+      gone.replaceChildren();
+      htmx.trigger(this, "again");
+    });
     this.addEventListener("htmx:after:sse:message", () => {
       const words = document.querySelector(".turn:last-of-type .trace__status")?.textContent ?? "";
       if (words !== document.getElementById("status").textContent) say(words);
@@ -30,6 +37,7 @@ customElements.define("live-line", class extends HTMLElement {
   }
 
   disconnectedCallback() {
+    document.removeEventListener("htmx:after:request", this.taken);
     clearTimeout(this.timer);
   }
 });

@@ -47,11 +47,7 @@ def model(stand_in: StandIn) -> StandIn:
 def cookies(browser: Browser, carrel: Server):
     context = browser.new_context(base_url=carrel.url)
     page = context.new_page()
-    page.goto("/")
-    page.fill("[name=username]", carrel.username)
-    page.fill("[name=password]", carrel.password)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.locator("#prompt")).to_be_visible()
+    sign_in(page, carrel)
     wait_for_handbook(page)
     state = context.storage_state()
     context.close()
@@ -70,6 +66,14 @@ def page(context: BrowserContext) -> Page:
     page = context.new_page()
     page.goto("/")
     return page
+
+
+def sign_in(page: Page, carrel: Server) -> None:
+    page.goto("/")
+    page.fill("[name=username]", carrel.username)
+    page.fill("[name=password]", carrel.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#prompt")).to_be_visible()
 
 
 def wait_for_handbook(page: Page) -> None:
@@ -293,7 +297,7 @@ def test_a_question_that_does_not_arrive_is_kept_and_said(page: Page, model: Sta
     address, toast = page.url, page.locator("#toast")
     page.fill("#prompt", "Is anyone there?")
     page.route("**/chat/*/", lambda sent: sent.fulfill(status=404, body="<main>None</main>"))
-    page.locator(".row__link").nth(1).click()
+    page.locator(".row__link").last.click()
     expect(toast).to_contain_text("could not do this")
     expect(page.locator("#turns")).to_be_visible()
     expect(page).to_have_url(address)
@@ -312,6 +316,26 @@ def test_a_question_that_does_not_arrive_is_kept_and_said(page: Page, model: Sta
     page.goto(page.url)
     expect(page).to_have_url(address)
     expect(page.locator("#prompt")).to_have_value("Is anyone there?")
+
+
+def test_who_signs_in_again_in_another_tab_goes_on_where_they_were(
+    browser: Browser, carrel: Server, model: StandIn
+):
+    context = browser.new_context(base_url=carrel.url)
+    page, other = context.new_page(), context.new_page()
+    sign_in(page, carrel)
+    ask(page)
+    expect(page.locator(DONE)).to_be_visible()
+    other.goto("/")
+    other.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#gone")).to_contain_text("You are signed out")
+    sign_in(other, carrel)
+
+    ask(page, "And from another machine?")
+
+    expect(page.locator(DONE)).to_have_count(2)
+    expect(page.locator("#gone")).to_be_empty()
+    context.close()
 
 
 def test_a_new_session_is_in_the_rail_at_once_and_told_apart(page: Page, model: StandIn):

@@ -67,7 +67,7 @@ def test_who_is_signed_out_is_led_to_sign_in_and_back_to_the_page_they_were_on(
     plain = getattr(client, method)(url)
 
     assert scripted.status_code == 401
-    assert scripted["HX-Redirect"] == "/login/?next=/chat/ses-1/%3Fwrite%3Don"
+    assert scripted["HX-Redirect"] == "/login/?next=/chat/ses-1/%3Fwrite%3Don&was=in"
     assert "HX-Trigger" not in scripted
     assert plain.url == f"/login/?next={url}"
 
@@ -77,4 +77,15 @@ def test_nobody_is_led_to_another_site_by_signing_in(client):
 
     response = client.get("/", headers=SCRIPT | {"hx-current-url": "https://example.org/"})
 
-    assert response["HX-Redirect"] == "/login/?next=/"
+    assert response["HX-Redirect"] == "/login/?next=/&was=in"
+
+
+def test_the_sign_in_says_to_who_was_sent_there_while_writing_that_it_is_kept(client, session):
+    client.logout()
+    sent = client.post(reverse("turns", args=[session.pk]), {"prompt": "Why?"}, headers=SCRIPT)
+
+    while_writing = client.get(sent["HX-Redirect"]).content.decode()
+    at_first = client.get(reverse("login")).content.decode()
+
+    assert "what you wrote is kept" in while_writing
+    assert "what you wrote is kept" not in at_first

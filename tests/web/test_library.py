@@ -106,6 +106,14 @@ def test_a_folders_files_keep_their_paths_as_names(client, editor, index):
     assert sorted(names) == ["garden/a.md", "house/a.md", "rules.md"]
 
 
+def test_a_script_is_told_by_the_status_that_nobody_is_signed_in(client, editor, index):
+    client.logout()
+
+    answer = client.post(reverse("upload", args=[index.pk]), headers={"hx-request": "true"})
+
+    assert answer.status_code == 401
+
+
 def test_a_script_is_told_in_a_sentence_why_a_file_is_refused(client, editor, index, settings):
     settings.MAX_UPLOAD_MB = 0
 
