@@ -227,7 +227,10 @@ def _citation_rule(state: StateInline, silent: bool) -> bool:
 
 
 def _outward_links_rule(state: StateCore) -> None:
-    """Say after each link where it leads, unless its own words already do."""
+    """Say after each link where it leads, unless its own words already do.
+
+    A picture is a link, too, or the words of the link that it stands in.
+    """
     for token in state.tokens:
         if token.type == "inline" and token.children:
             token.children = _with_hosts(token.children)
@@ -261,16 +264,30 @@ def _depth(level: int, outline: list[int] | None) -> int:
 
 def _with_hosts(children: Sequence[Token]) -> list[Token]:
     shown: list[Token] = []
-    host, words = "", ""
+    address, words, is_inside = "", "", False
     for child in children:
-        if child.type == "link_open":
-            host, words = urlsplit(str(child.attrGet("href") or "")).hostname or "", ""
-        elif child.type == "link_close" and host and host.removeprefix("www.") not in words:
-            shown.append(Token("link_host", "span", 0, content=host.removeprefix("www.")))
-        else:
-            words += child.content
-        shown.append(child)
+        match child.type:
+            case "link_open":
+                address, words, is_inside = str(child.attrGet("href")), "", True
+                shown.append(child)
+            case "link_close":
+                shown += [*_host(address, words), child]
+                is_inside = False
+            case "image" if not is_inside:
+                address = str(child.attrGet("src"))
+                shown += [child, *_host(address, child.content or address)]
+            case "image":
+                words += child.content
+                shown.append(Token("text", "", 0, content=child.content))
+            case _:
+                words += child.content
+                shown.append(child)
     return shown
+
+
+def _host(address: str, words: str) -> list[Token]:
+    host = (urlsplit(address).hostname or "").removeprefix("www.")
+    return [Token("link_host", "span", 0, content=host)] if host not in words else []
 
 
 def _with_marks(tokens: list[Token], text: str, marks: Sequence[Mark]) -> list[Token]:

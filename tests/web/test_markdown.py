@@ -146,6 +146,20 @@ def test_a_link_says_where_it_leads():
     assert '<span class="link-host">example.org</span>' in html
 
 
+def test_a_picture_is_a_link_that_says_where_it_leads():
+    html = shown("![a plan](https://www.example.org/plan.png) ![](https://example.net/x.png)")
+
+    assert 'nofollow">a plan</a> <span class="link-host">example.org</span>' in html
+    assert html.count("link-host") == 1  # the other one's words are its address
+
+
+def test_a_picture_within_a_link_is_its_words():
+    html = shown("[![Build](https://example.net/badge.svg)](https://example.org/runs)")
+
+    assert html.count("<a ") == 1
+    assert '>Build <span class="link-host">example.org</span></a>' in html
+
+
 def test_a_link_that_is_its_own_address_says_it_once():
     assert "link-host" not in shown("https://example.org/a")
 
