@@ -110,7 +110,7 @@ def question_about(heading: str, title: str, turn: int = 0) -> str:
     if first.lower() in TELLING and rest:
         return f"How do I {first.lower()} {rest}?"
     forms = (
-        _("What does %(title)s say about “%(heading)s”?"),
+        _("What does “%(title)s” say about “%(heading)s”?"),
         _("Explain “%(heading)s” in a few sentences"),
         _("What should I know about “%(heading)s”?"),
     )

@@ -39,6 +39,8 @@ customElements.define("index-picker", class extends HTMLElement {
     });
     this.querySelector(".picker__chosen").replaceChildren(...(names.length ? names : [this.dataset.none]));
     const full = chosen.length >= Number(this.dataset.limit);
+    const note = this.querySelector(".picker__full");
+    note.textContent = full ? note.dataset.words : "";
     for (const choice of this.choices) choice.disabled = full && !choice.checked;
   }
 });

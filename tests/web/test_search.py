@@ -24,6 +24,12 @@ def search(client, query: str) -> str:
     return html.split('class="listing"')[1]
 
 
+def test_what_was_searched_for_can_be_changed_where_it_stands(client):
+    html = client.get(reverse("search"), {"q": 'a "b" c'}).content.decode()
+
+    assert 'id="again" name="q" type="search" value="a &quot;b&quot; c"' in html
+
+
 def found(client, query: str) -> list[str]:
     """The ids of the sessions, best first."""
     return re.findall(r'href="/chat/([\w-]+)/', search(client, query))

@@ -253,12 +253,12 @@ def test_an_archived_session_leaves_the_rail_is_listed_and_comes_back(client, se
         ("Connect Ollama", "How do I connect Ollama?"),
         ("How to back up", "How do I back up?"),
         ("Who can see my documents", "Who can see my documents?"),
-        ("What each role may do", "What does Rules say about “What each role may do”?"),
+        ("What each role may do", "What does “Rules” say about “What each role may do”?"),
         ("Wie man sichert", "Wie man sichert?"),
         ("Is it fast?", "Is it fast?"),
-        ("Pencils", "What does Rules say about “Pencils”?"),
-        ("Return policy", "What does Rules say about “Return policy”?"),
-        ("Opening hours", "What does Rules say about “Opening hours”?"),
+        ("Pencils", "What does “Rules” say about “Pencils”?"),
+        ("Return policy", "What does “Rules” say about “Return policy”?"),
+        ("Opening hours", "What does “Rules” say about “Opening hours”?"),
     ],
 )
 def test_a_suggestion_is_what_someone_would_ask(heading, question):

@@ -264,7 +264,7 @@ def test_a_reader_without_the_index_is_not_told_what_was_also_found(client, sess
 
     page = client.get(cited.partition("#")[0])
 
-    assert tabs_of(page) == {"cited": [("Opening hours", True)], "found": []}
+    assert tabs_of(page) == {"cited": [("Opening hours", True)]}
 
 
 @pytest.mark.parametrize("turn", ["", "999", "x"])

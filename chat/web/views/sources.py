@@ -97,6 +97,8 @@ def _tabs(request: HttpRequest, reading: Reading, here: str) -> list[Tab]:
     """What else the answer cites, and what it was shown besides; ``here`` is the place shown."""
     cited = [(one, any(here == mention.url for mention in one.mentions)) for one in reading.cited]
     also = [(one, one.url == here) for one in reading.also_found]
+    if not also:
+        return [Tab("cited", cited, True)]
     chosen = request.GET.get("tab") or ("found" if any(is_here for _, is_here in also) else "")
     return [
         Tab("cited", cited, chosen != "found"),
