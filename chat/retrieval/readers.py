@@ -234,4 +234,5 @@ def _title(document: Any, mime: str, data: bytes, text: str) -> str:
     # Word processors leave the name of their own file as a PDF's title.
     if re.search(r"^(Microsoft \w+ - |untitled\b)|\.\w{2,4}$", title, re.IGNORECASE):
         title = ""
-    return (title or _first_heading(text))[:300]
+    is_sheets = "spreadsheet" in mime or "excel" in mime  # whose first heading names one of them
+    return (title or ("" if is_sheets else _first_heading(text)))[:300]

@@ -21,9 +21,10 @@ from .renderer import link_to
 
 WINDOW = 24_000  # characters rendered at once; about eight printed pages
 LEAD = 6_000  # of these, what stands above the passage
+TABLE_HEAD = re.compile(r"\|.*\n\|[-:| ]+\|\n")
 HEADING = re.compile(r"\s*(#{1,6}[ \t].*|.+\n={2,}[ \t]*)(?:\n|\Z)")
 OPENING, CLOSING = mark_safe('<mark id="passage" class="cited">'), mark_safe("</mark>")
-PLAIN = {"txt", "log", "csv", "tsv", "json", "xml", "yaml", "yml", "ini", "toml"}
+PLAIN = {"txt", "log", "json", "xml", "yaml", "yml", "ini", "toml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,15 @@ class Extract:
         title = document.title or document.name
         top = first or _after_title(document.name, text[:last], title, end)
         inside = max(start, top), min(end, last)
-        shown = (inside[0] - top, inside[1] - top) if inside[0] < inside[1] else (0, 0)
+        head = _table_head(text, top)
+        above = top - len(head)
+        shown = (inside[0] - above, inside[1] - above) if inside[0] < inside[1] else (0, 0)
         beside = marks(top, last) if marks else ()
-        beside = [replace(one, start=one.start - top) for one in beside]
+        beside = [replace(one, start=one.start - above) for one in beside]
         return cls(
             title=title,
             name=document.name,
-            html=_html(document.name, text[top:last], *shown, beside),
+            html=_html(document.name, head + text[top:last], *shown, beside),
             page=_page(document.page_starts, start) if end > start else None,
             earlier=_block_start(text, max(0, first - WINDOW)) if first else None,
             later=last if last < len(text) else None,
@@ -146,11 +149,26 @@ def number_of(request: HttpRequest, name: str, otherwise: int = 0) -> int:
 
 
 def _block_start(text: str, offset: int) -> int:
-    """The beginning of the paragraph that ``offset`` falls in."""
+    """The beginning of the paragraph that ``offset`` falls in, or of the row of a long table."""
     if offset >= len(text):
         return len(text)
+    begins, row = _paragraph_start(text, offset), text.rfind("\n", 0, offset) + 1
+    is_long = offset - begins > LEAD and TABLE_HEAD.match(text, begins)
+    return row if is_long and text.startswith("|", row) else begins
+
+
+def _paragraph_start(text: str, offset: int) -> int:
     gap = text.rfind("\n\n", 0, offset)
     return gap + 2 if gap >= 0 else 0
+
+
+def _table_head(text: str, offset: int) -> str:
+    """The names of the columns, if the text from there on begins in the middle of a table."""
+    begins = _paragraph_start(text, offset)
+    head = (
+        TABLE_HEAD.match(text, begins) if begins < offset and text.startswith("|", offset) else None
+    )
+    return head[0] if head else ""
 
 
 def _after_title(name: str, text: str, title: str, end: int) -> int:

@@ -60,6 +60,7 @@ def test_sheets_become_tables(parser):
 
     assert "| Year | Days |" in reading.text
     assert "| 2025 | 30 |" in reading.text
+    assert reading.title == ""  # a sheet's name is not the document's
 
 
 def test_a_csv_becomes_a_table_whatever_its_separator(parser):

@@ -299,6 +299,24 @@ def test_a_long_document_is_shown_in_windows_that_join(client, url, index):
     assert f"Paragraph {int(last) + 1:05d}" in below
 
 
+def test_a_long_table_is_shown_in_windows_that_name_its_columns(client, url, index):
+    rows = "".join(f"| Row {number:05d} | {number} |\n" for number in range(5_000))
+    text = f"| Name | Number |\n| --- | --- |\n{rows}"
+    index.documents.update(text=text, name="rows.csv")
+    start = text.index("| Row 03000")
+
+    html = client.get(f"{url.split('?')[0]}?start={start}&end={start + 20}").content.decode()
+
+    assert '<tr class="cited" id="passage">\n<td>Row 03000</td>' in html
+    assert html.count("<th>Name</th>") == 1
+    assert len(html) < 5 * WINDOW
+    later = html.split("from=")[-1].split('"')[0]
+    below = client.get(f"{url.split('?')[0]}?from={later}").content.decode()
+    last = html.split("<td>Row ")[-1][:5]
+    assert below.count("<th>Name</th>") == 1
+    assert below.split("<td>Row ")[1].startswith(f"{int(last) + 1:05d}")
+
+
 @pytest.mark.parametrize(
     "heading", ["# House rules\n", "# *House* rules #\n", "House rules\n====\n"]
 )
