@@ -255,6 +255,25 @@ def test_what_was_found_but_not_cited_is_no_source(client, session, beside):
     assert 'aria-current="true">Also found' in found.content.decode()
 
 
+def test_each_of_two_passages_of_one_place_is_shown_to_be_there(client, session, passage, citation):
+    start = TEXT.index("Bring a pencil")
+    place = {"chunk_start_char": start, "chunk_end_char": start + 26}
+    other = {**passage, "number": 2, "static_fields": {**passage["static_fields"], **place}}
+    second = {**citation, "number": 2, "start_char": start, "end_char": start + 26}
+    turn = write_turn(
+        session,
+        UserInput("What colour are the lamps?"),
+        ToolCall("a", "retrieve", {"query": "lamps"}),
+        ToolResult("a", "retrieve", {"results": [passage, other]}),
+        Text("Green [1]. Write by them with a pencil [2].", (citation, second)),
+        done(),
+    )
+    url = reverse("source", args=[session.pk, citation["index_id"], citation["file_id"]])
+    span = {"start": start, "end": start + 26, "turn": turn.seq}
+
+    assert tabs_of(client.get(url, span)) == {"cited": [("Opening hours", True)]}
+
+
 def test_a_reader_without_the_index_is_not_told_what_was_also_found(client, session, beside, index):
     cited = client.get(reverse("session", args=[session.pk])).context["turns"][0].cited[0].url
     client.force_login(make_user("colleague"))

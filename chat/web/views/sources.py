@@ -95,7 +95,13 @@ def _card(
 
 def _tabs(request: HttpRequest, reading: Reading, here: str) -> list[Tab]:
     """What else the answer cites, and what it was shown besides; ``here`` is the place shown."""
-    cited = [(one, any(here == mention.url for mention in one.mentions)) for one in reading.cited]
+    # Passages of one place are listed as one, and each of them is shown there.
+    is_there = {
+        (one.file_id, one.place)
+        for one in reading.sources.values()
+        if any(mention.url == here for mention in one.mentions)
+    }
+    cited = [(one, (one.file_id, one.place) in is_there) for one in reading.cited]
     also = [(one, one.url == here) for one in reading.also_found]
     if not also:
         return [Tab("cited", cited, True)]
