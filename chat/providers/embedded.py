@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
@@ -59,19 +60,29 @@ class StaticEmbedder:
         if not lengths.any():
             return np.zeros((len(texts), self.size), np.float32)
         ids = np.frombuffer(b"".join(packed), np.uint16)
-        # How often each text has each piece, times the pieces' vectors: most pieces are in many
-        # texts, and reading each vector once is a third of the work of adding them one by one.
-        column = np.zeros(len(rows), np.intp)
-        column[ids] = 1
-        used = np.flatnonzero(column)
-        column[used] = np.arange(len(used))
-        cells = np.repeat(np.arange(len(texts)) * len(used), lengths) + column[ids]
-        counts = np.bincount(cells, minlength=len(texts) * len(used)).astype(np.float32)
-        vectors = counts.reshape(len(texts), -1) @ rows[used]
+        if len(texts) == 1:
+            vectors = rows[ids].sum(axis=0, keepdims=True)
+        else:
+            vectors = _sums(ids, lengths, rows)
         # The sum points where the mean does, and only the direction is kept.
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors /= np.where(norms > 0, norms, 1)
         return vectors
+
+
+def _sums(ids: NDArray[np.uint16], lengths: NDArray[np.intp], rows: Vectors) -> Vectors:
+    """What the pieces' vectors of each text add up to; the texts' pieces follow one another.
+
+    How often each text has each piece, times the pieces' vectors: most pieces are in many texts,
+    and reading each vector once is a third of the work of adding them one by one.
+    """
+    column = np.zeros(len(rows), np.intp)
+    column[ids] = 1
+    used = np.flatnonzero(column)
+    column[used] = np.arange(len(used))
+    cells = np.repeat(np.arange(len(lengths)) * len(used), lengths) + column[ids]
+    counts = np.bincount(cells, minlength=len(lengths) * len(used)).astype(np.float32)
+    return counts.reshape(len(lengths), -1) @ rows[used]
 
 
 _loading = threading.Lock()

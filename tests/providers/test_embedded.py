@@ -92,9 +92,12 @@ def test_a_vector_is_the_direction_of_the_sum_of_its_pieces(tokenizer):
     weights = load_file(HOME / "weights" / "l2_supercat_256.safetensors")["embedding.weight"]
     texts = [text for text in ODD if text]
 
-    vectors = StaticEmbedder().encode(["", *texts])
+    embedder = StaticEmbedder()
+    vectors = embedder.encode(["", *texts])
+    one_by_one = np.concatenate([embedder.encode([text]) for text in texts])
 
     sums = np.array([weights[as_it_is(tokenizer, t)].astype(np.float64).sum(axis=0) for t in texts])
     expected = sums / np.linalg.norm(sums, axis=1, keepdims=True)
     assert not vectors[0].any()
     assert np.abs(vectors[1:] - expected).max() < 1e-6
+    assert np.abs(one_by_one - expected).max() < 1e-5
