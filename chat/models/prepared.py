@@ -5,6 +5,7 @@ the place of each value, and its SQL is kept.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -114,3 +115,42 @@ def columns(model: type[Model], path: str = "") -> list[str]:
 def made(model: type[Row], row: Sequence[Any]) -> Row:
     """The object whose ``columns`` these are."""
     return model.from_db(DEFAULT_DB_ALIAS, columns(model), row)
+
+
+# Writing ----------------------------------------------------------------------------------------
+
+
+def insert(row: Model) -> None:
+    """``save`` of a new row, which the database numbers: a fifth of the time, and no signals."""
+    sql, fields = _insertion(type(row))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [_saved(field, field.pre_save(row, add=True)) for field in fields])
+        [(row.pk,)] = cursor.fetchall()
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+
+
+def update(row: Model, *names: str) -> None:
+    """``save`` of these fields of a row that is there, likewise."""
+    sql, fields = _change(type(row), names)
+    values = [_saved(field, getattr(row, field.attname)) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*values, row.pk])
+
+
+@cache
+def _insertion(model: type[Model]) -> tuple[str, list[Field]]:
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    names, marks = ", ".join(field.column for field in fields), ", ".join(["%s"] * len(fields))
+    sql = f"INSERT INTO {model._meta.db_table} ({names}) VALUES ({marks}) RETURNING id"  # noqa: S608  (constants)
+    return sql, fields
+
+
+@cache
+def _change(model: type[Model], names: tuple[str, ...]) -> tuple[str, list[Field]]:
+    fields = [cast(Field, model._meta.get_field(name)) for name in names]
+    values = ", ".join(f"{field.column} = %s" for field in fields)
+    return f"UPDATE {model._meta.db_table} SET {values} WHERE id = %s", fields  # noqa: S608  (constants)
+
+
+def _saved(field: Field, value: Any) -> Any:
+    return field.get_db_prep_save(value, connection)

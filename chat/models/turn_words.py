@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import ClassVar
 
-from django.db import models
+from django.db import connection, models
 from django.utils.translation import gettext_lazy as _
 
 from .sessions import Session, Turn
@@ -41,7 +41,11 @@ class TurnWords(models.Model):
     @classmethod
     def keep(cls, turn_id: int, session_id: str, said: Iterable[str]) -> None:
         """Of a turn that has just begun or ended; in the transaction that begins or ends it."""
-        row = cls(turn_id=turn_id, session_id=session_id, text=comparable("\n".join(said)))
-        cls.objects.bulk_create(
-            [row], update_conflicts=True, unique_fields=["turn"], update_fields=["text"]
-        )
+        with connection.cursor() as cursor:
+            cursor.execute(_KEEP, [turn_id, session_id, comparable("\n".join(said))])
+
+
+_KEEP = """
+    INSERT INTO chat_turnwords (turn_id, session_id, text) VALUES (%s, %s, %s)
+    ON CONFLICT (turn_id) DO UPDATE SET text = excluded.text
+"""

@@ -10,20 +10,20 @@ from django.utils import timezone
 
 from chat.agent.titles import first_line
 from chat.errors import Conflict, Invalid, NotFound, Settled
-from chat.events.leases import next_seq, process_name, row, settle_dead
+from chat.events.leases import next_seq, process_name, settle_dead
 from chat.events.types import Stamped, UserInput
+from chat.events.writer import insert_events
 from chat.models import (
     MAX_INDEXES,
     Actor,
     BoundIndex,
-    Event,
     Index,
     QueuedPrompt,
     Session,
     Turn,
     TurnWords,
 )
-from chat.models.prepared import Prepared, made
+from chat.models.prepared import Prepared, insert, made, update
 from chat.models.sessions import lease_end
 
 BUSY = "An answer is still being written in this session. Wait for it, or stop it first."
@@ -133,7 +133,8 @@ def _begin(
 ) -> tuple[Turn, Stamped]:
     seq, now = next_seq(session.pk), timezone.now()
     try:
-        turn = session.turns.create(
+        turn = Turn(
+            session=session,
             parent_id=prompt.instead_of.parent_id if prompt.instead_of else session.tip_id,
             asked_by=actor.person,
             seq=seq,
@@ -143,16 +144,17 @@ def _begin(
             lease_owner=process_name(),
             lease_expires_at=lease_end(),
         )
+        insert(turn)
     except IntegrityError as exc:  # the constraint, where no row lock held the other one back
         raise Conflict(BUSY) from exc
     first = Stamped(seq, turn.pk, now, UserInput(prompt.text))
-    Event.objects.bulk_create([row(session.pk, first)])
+    insert_events([(session.pk, first)])
     TurnWords.keep(turn.pk, session.pk, [prompt.text])
     session.tip = turn
     session.is_branched = session.is_branched or prompt.instead_of is not None
     session.title = session.title or first_line(prompt.text)
     session.last_used_at = now
-    session.save(update_fields=["tip", "is_branched", "title", "last_used_at"])
+    update(session, "tip", "is_branched", "title", "last_used_at")
     return turn, first
 
 

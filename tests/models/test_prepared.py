@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from chat.api.auth import actor_of
-from chat.models import Actor, APIKey, Index, Project, Session
-from chat.models.prepared import Prepared, made
+from chat.models import Actor, APIKey, Index, Project, Session, Turn
+from chat.models.prepared import Prepared, insert, made, update
 from tests.factories import make_actor, make_index, make_key, make_project, make_session, make_user
 
 pytestmark = pytest.mark.django_db
@@ -77,14 +77,15 @@ def test_a_key_that_expires_later_is_refused_then():
 
 
 def test_the_clock_is_asked_at_each_call():
-    make_project("Now")
+    project = Project.objects.filter(pk=make_project("Now").pk)
+    project.update(created_at=timezone.now() - timedelta(minutes=1))  # SQLite's clock is coarse
     later = Prepared(
         lambda name: Project.objects.filter(name=name, created_at__lt=Now()).values_list("pk"),
         name=models.CharField(),
     )
     assert later.rows(name="Now")
 
-    Project.objects.filter(name="Now").update(created_at=timezone.now() + timedelta(minutes=1))
+    project.update(created_at=timezone.now() + timedelta(minutes=1))
     assert not later.rows(name="Now")
 
 
@@ -98,3 +99,23 @@ def test_a_key_is_found_with_its_user_and_project_in_one_query():
         found = (actor.key, actor.person, actor.key.user, actor.key.project)
     assert found == (key, key.user, key.user, key.project)
     assert len([one for one in queries if one["sql"].startswith("SELECT")]) == 1
+
+
+def test_a_row_is_written_as_save_writes_it():
+    session = make_session()
+    fields = {"asked_by": session.owner, "index_ids": ["idx-ä"], "lease_expires_at": timezone.now()}
+    saved = Turn.objects.create(session=session, seq=1, state="done", **fields)
+    inserted = Turn(session=session, seq=2, state="done", parent=saved, **fields)
+    insert(inserted)
+
+    found = Turn.objects.get(pk=inserted.pk)
+    for field in Turn._meta.concrete_fields:
+        assert getattr(found, field.attname) == getattr(inserted, field.attname), field.name
+    assert not inserted._state.adding
+    assert found.created_at > saved.created_at
+
+    session.tip, session.title = inserted, "Ä “title”"
+    session.sharing = "query"
+    update(session, "tip", "title")
+    found = Session.objects.get(pk=session.pk)
+    assert (found.tip, found.title, found.sharing) == (inserted, "Ä “title”", "private")
