@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from contextvars import Context
 from dataclasses import dataclass
 from typing import TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import async_to_sync
 from django.db import DatabaseError
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 RENEW_EVERY = 1.0  # seconds; also how soon a stop from another process is seen
 GRACE = 5.0  # seconds that running turns have to finish once the process is told to stop
 TURN_SECONDS = 900  # the longest an answer may take
+# Of many who ask at once, the first have their first words while the last still wait. All together,
+# each would be kept waiting for all the others' searches; and on SQLite for its lock, asleep.
+CLAIMS_AT_ONCE = 2
 TOLD_AFTER = 0.1  # seconds: a list of sessions can wait, the first words of an answer cannot
 
 SHUTDOWN = "shutdown"
@@ -52,6 +56,7 @@ T = TypeVar("T")
 
 _tasks: dict[int, asyncio.Task[None]] = {}  # by turn
 _answers: dict[int, asyncio.Task[None]] = {}  # ... what a stop breaks off, and nothing else of it
+_claiming: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 _loop: asyncio.AbstractEventLoop | None = None
 _keeper: asyncio.Task[None] | None = None
 _telling: set[asyncio.Future[None]] = set()
@@ -75,11 +80,14 @@ class Claimed:
 
 async def start(actor: Actor, session_id: str, prompt: Prompt) -> Turn:
     """Claim a turn and begin to answer it. Raises as ``claims.claim``, and Unavailable."""
-    if _is_ending:
-        raise Unavailable(RESTARTING)
+    loop = asyncio.get_running_loop()
+    few_at_once = _claiming.setdefault(loop, asyncio.Semaphore(CLAIMS_AT_ONCE))
 
     async def begin() -> Turn:
-        claimed = await _claim(actor, session_id, prompt)
+        async with few_at_once:
+            if _is_ending:
+                raise Unavailable(RESTARTING)
+            claimed = await _claim(actor, session_id, prompt)
         _launch(claimed)
         return claimed.turn
 
