@@ -9,21 +9,18 @@ import json
 import os
 import resource
 import shutil
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
 from typing import IO
 
+from chat.children import Child, answers_of_this_child, receive, send, send_length
 from chat.errors import UnreadableFile
 from chat.retrieval.pictures import draw
 from chat.retrieval.readers import Reading, read, read_plainly
 
-_HEADER = 8  # bytes of a message's length, before it
 _SMALL = 2**20  # bytes: of a text up to this long, nothing can go wrong with time or memory
 
 
@@ -37,9 +34,7 @@ class Parser:
     def __init__(self, timeout: float, memory_mb: int):
         self._timeout = timeout
         self._memory_mb = memory_mb
-        self._child: subprocess.Popen[bytes] | None = None
-        self._complaints: IO[bytes] | None = None
-        self._timed_out = False
+        self._child: Child | None = None
         self._lock = threading.Lock()  # for the one question at hand
 
     def __enter__(self) -> "Parser":
@@ -56,7 +51,7 @@ class Parser:
                 return reading
             content, size = BytesIO(data), len(data)
         with self._asked("read", content, size, name) as answers:
-            answer = json.loads(_receive(answers))
+            answer = json.loads(receive(answers))
         if "error" in answer:
             raise UnreadableFile(answer["error"])
         return Reading(**answer | {"page_starts": tuple(answer["page_starts"])})
@@ -67,21 +62,18 @@ class Parser:
         """Have each page of a PDF saved as a JPEG; pages count from 1. Raises as ``read``."""
         with self._asked("draw", content, size, name) as answers:
             page = 0
-            while picture := _receive(answers):
+            while picture := receive(answers):
                 page += 1
                 save(page, picture)
 
     @contextmanager
     def _asked(self, what: str, content: IO[bytes], size: int, name: str) -> Iterator[IO[bytes]]:
         with self._lock:
-            child = self._child = self._child or self._spawn()
-            assert child.stdout is not None  # noqa: S101
-            self._timed_out = False
-            clock = threading.Timer(self._timeout, self._give_up, [child])
-            clock.start()
+            child = self._child = self._child or Child(__name__, str(self._memory_mb))
             try:
-                self._ask(child, what, content, size, name)
-                yield child.stdout
+                with child.within(self._timeout):
+                    self._ask(child, what, content, size, name)
+                    yield child.answers
             except (BrokenPipeError, EOFError) as error:
                 reason = self._cause_of_death(child)
                 self.close()
@@ -89,8 +81,6 @@ class Parser:
             except BaseException:
                 self.close()  # in the middle of its answer, it is of no use any more
                 raise
-            finally:
-                clock.cancel()
 
     def stop(self) -> None:
         """Break off the reading at hand, from any thread: it ends as an unreadable file does."""
@@ -99,68 +89,23 @@ class Parser:
             child.kill()
 
     def close(self) -> None:
-        """End the process at once. It holds nothing that needs saving."""
         child, self._child = self._child, None
         if child is not None:
-            child.kill()
-            child.wait()
-            for pipe in (child.stdin, child.stdout, self._complaints):
-                if pipe is not None:
-                    _close_quietly(pipe)
+            child.close()
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the child)
-        return subprocess.Popen(  # noqa: S603  (our own module, by this interpreter)
-            [sys.executable, "-m", "chat.retrieval.parsing", str(self._memory_mb)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            cwd=Path(__file__).parents[2],
-            start_new_session=True,  # Ctrl-C is for the parent, which ends this one
-            # Not the parent's: its environment holds keys. Each malloc arena would reserve 64 MB
-            # of the address space that is limited.
-            env={"PATH": os.defpath, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2"},
-        )
+    def _ask(self, child: Child, what: str, content: IO[bytes], size: int, name: str) -> None:
+        send(child.questions, what.encode(), name.encode("utf-8", "replace"))
+        send_length(child.questions, size)
+        shutil.copyfileobj(content, child.questions, 1 << 20)
+        child.questions.flush()
 
-    def _ask(
-        self, child: subprocess.Popen[bytes], what: str, content: IO[bytes], size: int, name: str
-    ) -> None:
-        assert child.stdin is not None  # noqa: S101
-        for word in (what.encode(), name.encode("utf-8", "replace")):
-            child.stdin.write(len(word).to_bytes(_HEADER) + word)
-        child.stdin.write(size.to_bytes(_HEADER))
-        shutil.copyfileobj(content, child.stdin, 1 << 20)
-        child.stdin.flush()
-
-    def _give_up(self, child: subprocess.Popen[bytes]) -> None:
-        self._timed_out = True
-        child.kill()
-
-    def _cause_of_death(self, child: subprocess.Popen[bytes]) -> str:
-        child.wait()
-        if self._timed_out:
+    def _cause_of_death(self, child: Child) -> str:
+        complaints = child.last_words()
+        if child.timed_out:
             return f"Reading the file took more than {self._timeout:g} seconds and was given up."
-        assert self._complaints is not None  # noqa: S101
-        self._complaints.seek(0)
-        if b"memory allocation" in self._complaints.read():
+        if b"memory allocation" in complaints:
             return f"Reading the file takes more than {self._memory_mb} MB of memory."
         return "The file is damaged in a way that breaks its reading."
-
-
-def _receive(pipe: IO[bytes]) -> bytes:
-    header = pipe.read(_HEADER)
-    if len(header) < _HEADER:
-        raise EOFError
-    size = int.from_bytes(header)
-    message = pipe.read(size)
-    if len(message) < size:
-        raise EOFError
-    return message
-
-
-def _close_quietly(pipe: IO[bytes]) -> None:
-    with suppress(BrokenPipeError):  # what was still to be written to a dead child
-        pipe.close()
 
 
 # The child ----------------------------------------------------------------------------------------
@@ -168,28 +113,22 @@ def _close_quietly(pipe: IO[bytes]) -> None:
 
 def serve(memory_mb: int) -> None:
     """Answer files from standard input until it ends."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not mix with the answers
+    answers = answers_of_this_child()
     read(b"<html><p>Warm up</p></html>", "a.html")
     _limit_memory(memory_mb)
     while True:
         try:
-            what = _receive(sys.stdin.buffer)
-            name = _receive(sys.stdin.buffer).decode()
-            data = _receive(sys.stdin.buffer)
+            what = receive(sys.stdin.buffer)
+            name = receive(sys.stdin.buffer).decode()
+            data = receive(sys.stdin.buffer)
         except EOFError:
             return
         if what == b"draw":
             for picture in draw(data):
-                _send(answers, picture)
-            _send(answers, b"")
+                send(answers, picture)
+            send(answers, b"")
         else:
-            _send(answers, json.dumps(_answer(data, name, memory_mb)).encode())
-
-
-def _send(answers: IO[bytes], message: bytes) -> None:
-    answers.write(len(message).to_bytes(_HEADER) + message)
-    answers.flush()
+            send(answers, json.dumps(_answer(data, name, memory_mb)).encode())
 
 
 def _answer(data: bytes, name: str, memory_mb: int) -> dict[str, object]:
