@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 
 from chat.admin.reasons import READ
 from chat.models import (
@@ -554,6 +555,18 @@ def test_the_admin_names_its_rows_in_german(client):
 
     for name in ("Sitzungen", "Indizes", "Dokumente", "API-Schlüssel", "Anmeldungen"):
         assert f">{name}</a>" in html
+
+
+def test_the_admin_names_fields_in_the_language_of_its_reader(client):
+    index = make_index()
+    page = reverse("admin:chat_index_change", args=[index.pk])
+    html = client.get(page, headers={"accept-language": "de"}).content.decode()
+    rows = [model for model in admin.site._registry if model._meta.app_label == "chat"]
+    fields = [field for model in rows for field in model._meta.fields if field.name != "id"]
+
+    for words in ("Beschreibung:", "Suche nach Sinn", "jeden Tag", "Leer lassen für alle"):
+        assert words in html
+    assert [str(one) for one in fields if not isinstance(one.verbose_name, Promise)] == []
 
 
 def test_the_first_page_asks_the_database_no_more_often_as_more_is_there(

@@ -24,23 +24,33 @@ class Document(models.Model):
     """A directory file as an index last read it. Its text is what every offset counts in."""
 
     class State(models.TextChoices):
-        READY = "ready"
-        FAILED = "failed"
+        READY = "ready", _("Ready")
+        FAILED = "failed", _("Failed")
 
-    index = models.ForeignKey(Index, models.CASCADE, related_name="documents")
-    directory_file = models.ForeignKey(DirectoryFile, models.CASCADE, related_name="documents")
-    name = models.TextField()  # the directory file's display name at the last sync
-    metadata = models.JSONField(default=dict, blank=True)
-    sha256 = models.CharField(max_length=64)  # of the bytes that were read
-    reader = models.CharField(max_length=40)  # version of reading and splitting: a new one re-reads
-    embedder = models.CharField(max_length=200, blank=True)  # whose vectors the chunks hold
-    state = models.CharField(max_length=10, choices=State)
-    error = models.TextField(blank=True)
-    title = models.TextField(blank=True)
-    text = models.TextField(blank=True)
-    page_starts = models.JSONField(default=list, blank=True)  # offset of each page; [] if unpaged
-    chunk_count = models.PositiveIntegerField(default=0)
-    synced_at = models.DateTimeField(auto_now=True)
+    index = models.ForeignKey(
+        Index, models.CASCADE, related_name="documents", verbose_name=_("index")
+    )
+    directory_file = models.ForeignKey(
+        DirectoryFile, models.CASCADE, related_name="documents", verbose_name=_("file")
+    )
+    name = models.TextField(_("name"))  # the directory file's display name at the last sync
+    metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+    sha256 = models.CharField(_("SHA-256"), max_length=64)  # of the bytes that were read
+    reader = models.CharField(  # version of reading and splitting: a new one re-reads
+        _("reader"), max_length=40
+    )
+    embedder = models.CharField(  # whose vectors the chunks hold
+        _("embedder"), max_length=200, blank=True
+    )
+    state = models.CharField(_("state"), max_length=10, choices=State)
+    error = models.TextField(_("error"), blank=True)
+    title = models.TextField(_("title"), blank=True)
+    text = models.TextField(_("text"), blank=True)
+    page_starts = models.JSONField(  # offset of each page; [] if unpaged
+        _("where pages begin"), default=list, blank=True
+    )
+    chunk_count = models.PositiveIntegerField(_("chunks"), default=0)
+    synced_at = models.DateTimeField(_("last synced"), auto_now=True)
 
     objects = DocumentQuerySet.as_manager()
 
@@ -75,17 +85,25 @@ class Document(models.Model):
 class Chunk(models.Model):
     """A span of a document's text, in characters; ``text`` equals ``document.text[start:end]``."""
 
-    document = models.ForeignKey(Document, models.CASCADE, related_name="chunks", db_index=False)
-    index = models.ForeignKey(Index, models.CASCADE, related_name="chunks")
-    ordinal = models.PositiveIntegerField()  # from 0, in reading order
-    heading = models.TextField(blank=True)  # the heading path above it, " › " between levels
-    text = models.TextField()
-    start_char = models.PositiveIntegerField()
-    end_char = models.PositiveIntegerField()
-    page_start = models.PositiveIntegerField(null=True)  # 1-based; null where there are no pages
-    page_end = models.PositiveIntegerField(null=True)
-    token_count = models.PositiveIntegerField()
-    embedding = models.BinaryField(null=True)  # float32, little-endian; null: words alone
+    document = models.ForeignKey(
+        Document, models.CASCADE, related_name="chunks", db_index=False, verbose_name=_("document")
+    )
+    index = models.ForeignKey(Index, models.CASCADE, related_name="chunks", verbose_name=_("index"))
+    ordinal = models.PositiveIntegerField(_("ordinal"))  # from 0, in reading order
+    heading = models.TextField(  # the heading path above it, " › " between levels
+        _("heading"), blank=True
+    )
+    text = models.TextField(_("text"))
+    start_char = models.PositiveIntegerField(_("first character"))
+    end_char = models.PositiveIntegerField(_("last character"))
+    page_start = models.PositiveIntegerField(  # 1-based; null where there are no pages
+        _("first page"), null=True
+    )
+    page_end = models.PositiveIntegerField(_("last page"), null=True)
+    token_count = models.PositiveIntegerField(_("tokens"))
+    embedding = models.BinaryField(  # float32, little-endian; null: words alone
+        _("vector"), null=True
+    )
 
     class Meta:
         verbose_name = _("chunk")

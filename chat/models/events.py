@@ -27,12 +27,14 @@ class Event(models.Model):
     SAID: ClassVar = (Type.USER_INPUT, Type.TEXT)  # by those who talk, each in its ``content``
 
     # The constraint below finds a session's events, too. One index less halves what a row costs.
-    session = models.ForeignKey(Session, models.CASCADE, related_name="events", db_index=False)
-    turn = models.ForeignKey(Turn, models.CASCADE, related_name="events")
-    seq = models.PositiveBigIntegerField()
-    type = models.CharField(max_length=16, choices=Type)
-    payload = models.JSONField()
-    created_at = models.DateTimeField()
+    session = models.ForeignKey(
+        Session, models.CASCADE, related_name="events", db_index=False, verbose_name=_("session")
+    )
+    turn = models.ForeignKey(Turn, models.CASCADE, related_name="events", verbose_name=_("turn"))
+    seq = models.PositiveBigIntegerField(_("number"))
+    type = models.CharField(_("type"), max_length=16, choices=Type)
+    payload = models.JSONField(_("payload"))
+    created_at = models.DateTimeField(_("created"))
 
     class Meta:
         verbose_name = _("event")

@@ -14,15 +14,17 @@ class Feedback(models.Model):
     """One person's word on one turn; saying it again replaces it."""
 
     class Rating(models.TextChoices):
-        GOOD = "good"
-        BAD = "bad"
+        GOOD = "good", _("Good")
+        BAD = "bad", _("Bad")
 
-    turn = models.ForeignKey(Turn, models.CASCADE, related_name="feedback")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="feedback")
-    rating = models.CharField(max_length=4, choices=Rating)
-    comment = models.TextField(blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    turn = models.ForeignKey(Turn, models.CASCADE, related_name="feedback", verbose_name=_("turn"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="feedback", verbose_name=_("user")
+    )
+    rating = models.CharField(_("rating"), max_length=4, choices=Rating)
+    comment = models.TextField(_("comment"), blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
     class Meta:
         verbose_name = _("feedback")

@@ -39,17 +39,21 @@ class File(models.Model):
         AGENT_APP = "agent_app"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    project = models.ForeignKey(Project, models.CASCADE, related_name="files")
-    name = models.TextField()
-    purpose = models.CharField(max_length=20, choices=Purpose, default=Purpose.USER_DATA)
-    external_file_id = models.TextField(null=True, blank=True)
-    content = models.FileField(upload_to=storage_path, max_length=255)
-    size = models.PositiveBigIntegerField(editable=False)  # bytes
-    sha256 = models.CharField(max_length=64, editable=False, db_index=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_modified_at = models.DateTimeField(auto_now=True)
-    expires_at = models.DateTimeField(null=True, blank=True)
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    project = models.ForeignKey(
+        Project, models.CASCADE, related_name="files", verbose_name=_("project")
+    )
+    name = models.TextField(_("name"))
+    purpose = models.CharField(
+        _("purpose"), max_length=20, choices=Purpose, default=Purpose.USER_DATA
+    )
+    external_file_id = models.TextField(_("external ID"), null=True, blank=True)
+    content = models.FileField(_("content"), upload_to=storage_path, max_length=255)
+    size = models.PositiveBigIntegerField(_("size"), editable=False)  # bytes
+    sha256 = models.CharField(_("SHA-256"), max_length=64, editable=False, db_index=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    last_modified_at = models.DateTimeField(_("changed"), auto_now=True)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
 
     objects = FileQuerySet.as_manager()
 
@@ -89,16 +93,18 @@ class Directory(models.Model):
         EPHEMERAL = "ephemeral"
 
     id = models.CharField(primary_key=True, max_length=40, default=directory_id, editable=False)
-    project = models.ForeignKey(Project, models.CASCADE, related_name="directories")
-    name = models.TextField()
-    description = models.TextField(null=True, blank=True)
-    type = models.CharField(max_length=10, choices=Type, default=Type.USER)
-    system_metadata = models.JSONField(null=True, blank=True)
-    connector_subscription_id = models.TextField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
-    expires_at = models.DateTimeField(null=True, blank=True)
+    project = models.ForeignKey(
+        Project, models.CASCADE, related_name="directories", verbose_name=_("project")
+    )
+    name = models.TextField(_("name"))
+    description = models.TextField(_("description"), null=True, blank=True)
+    type = models.CharField(_("type"), max_length=10, choices=Type, default=Type.USER)
+    system_metadata = models.JSONField(_("system metadata"), null=True, blank=True)
+    connector_subscription_id = models.TextField(_("connector subscription"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
 
     objects = DirectoryQuerySet.as_manager()
 
@@ -131,14 +137,20 @@ class DirectoryFile(models.Model):
     id = models.CharField(
         primary_key=True, max_length=40, default=directory_file_id, editable=False
     )
-    directory = models.ForeignKey(Directory, models.CASCADE, related_name="directory_files")
-    file = models.ForeignKey(File, models.CASCADE, related_name="directory_files")
-    display_name = models.TextField()
-    unique_id = models.TextField()
-    metadata = models.JSONField(default=dict, blank=True)  # {key: str|int|float|bool|None|[str]}
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    directory = models.ForeignKey(
+        Directory, models.CASCADE, related_name="directory_files", verbose_name=_("directory")
+    )
+    file = models.ForeignKey(
+        File, models.CASCADE, related_name="directory_files", verbose_name=_("file")
+    )
+    display_name = models.TextField(_("name"))
+    unique_id = models.TextField(_("unique ID"))
+    metadata = models.JSONField(  # {key: str|int|float|bool|None|[str]}
+        _("metadata"), default=dict, blank=True
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
 
     objects = DirectoryFileQuerySet.as_manager()
 

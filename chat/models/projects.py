@@ -20,9 +20,9 @@ ORGANIZATION_ID = uuid.UUID("6f0a2f3c-8f0e-4c55-9b51-0c1f6a7d5e10")
 class Role(models.IntegerChoices):
     """Each role may do all that the ones before it may."""
 
-    VIEWER = 1, "viewer"  # ask questions, read sources
-    EDITOR = 2, "editor"  # add and remove documents, run syncs
-    MANAGER = 3, "manager"  # members, keys, indexes
+    VIEWER = 1, _("viewer")  # ask questions, read sources
+    EDITOR = 2, _("editor")  # add and remove documents, run syncs
+    MANAGER = 3, _("manager")  # members, keys, indexes
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -39,12 +39,15 @@ class ProjectQuerySet(models.QuerySet["Project"]):
 
 class Project(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=200)
-    is_default = models.BooleanField(default=False, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    name = models.CharField(_("name"), max_length=200)
+    is_default = models.BooleanField(_("default"), default=False, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
     members = models.ManyToManyField(
-        settings.AUTH_USER_MODEL, through="Membership", related_name="projects"
+        settings.AUTH_USER_MODEL,
+        through="Membership",
+        related_name="projects",
+        verbose_name=_("members"),
     )
 
     objects = ProjectQuerySet.as_manager()
@@ -69,9 +72,13 @@ class Project(models.Model):
 
 
 class Membership(models.Model):
-    project = models.ForeignKey(Project, models.CASCADE, related_name="memberships")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
-    role = models.PositiveSmallIntegerField(choices=Role, default=Role.VIEWER)
+    project = models.ForeignKey(
+        Project, models.CASCADE, related_name="memberships", verbose_name=_("project")
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships", verbose_name=_("user")
+    )
+    role = models.PositiveSmallIntegerField(_("role"), choices=Role, default=Role.VIEWER)
 
     class Meta:
         verbose_name = _("membership")
@@ -104,15 +111,19 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
 class APIKey(models.Model):
     """A key to one project, acting as one user. Only the digest of its secret is kept."""
 
-    name = models.CharField(max_length=100)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_keys")
-    project = models.ForeignKey(Project, models.CASCADE, related_name="api_keys")
-    prefix = models.CharField(max_length=16, editable=False)
-    digest = models.CharField(max_length=64, unique=True, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
-    expires_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
+    name = models.CharField(_("name"), max_length=100)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_keys", verbose_name=_("user")
+    )
+    project = models.ForeignKey(
+        Project, models.CASCADE, related_name="api_keys", verbose_name=_("project")
+    )
+    prefix = models.CharField(_("prefix"), max_length=16, editable=False)
+    digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
 
     objects = APIKeyQuerySet.as_manager()
 

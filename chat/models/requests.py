@@ -11,11 +11,11 @@ from .projects import APIKey
 class CreateOnce(models.Model):
     """A create that carried an ``Idempotency-Key``, and what it answered once it was done."""
 
-    key = models.ForeignKey(APIKey, models.CASCADE, related_name="+")
-    name = models.CharField(max_length=255)
-    route = models.TextField()  # method and path
-    answer = models.JSONField(null=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    key = models.ForeignKey(APIKey, models.CASCADE, related_name="+", verbose_name=_("API key"))
+    name = models.CharField(_("name"), max_length=255)
+    route = models.TextField(_("route"))  # method and path
+    answer = models.JSONField(_("answer"), null=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
         verbose_name = _("request made once")

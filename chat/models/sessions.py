@@ -45,26 +45,41 @@ class Session(models.Model):
     """A conversation. Bound: its first prompt fixed its indexes; else each prompt names some."""
 
     class Sharing(models.TextChoices):
-        PRIVATE = "private"
-        READ_ONLY = "read_only"
-        QUERY = "query"
+        PRIVATE = "private", _("Private")
+        READ_ONLY = "read_only", _("Can read")
+        QUERY = "query", _("Can ask")
 
     id = models.CharField(primary_key=True, max_length=40, default=session_id, editable=False)
-    project = models.ForeignKey(Project, models.CASCADE, related_name="sessions")
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="sessions")
-    title = models.CharField(max_length=100, blank=True)
-    is_bound = models.BooleanField(default=False)
-    sharing = models.CharField(max_length=10, choices=Sharing, default=Sharing.PRIVATE)
-    tip = models.ForeignKey(  # last turn of the current branch
-        "Turn", models.SET_NULL, null=True, editable=False, related_name="+"
+    project = models.ForeignKey(
+        Project, models.CASCADE, related_name="sessions", verbose_name=_("project")
     )
-    is_branched = models.BooleanField(default=False, editable=False)  # some turn was asked again
-    indexes = models.ManyToManyField(Index, through="BoundIndex", related_name="sessions")
-    pinned_at = models.DateTimeField(null=True, blank=True)
-    archived_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(default=timezone.now)
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="sessions", verbose_name=_("owner")
+    )
+    title = models.CharField(_("title"), max_length=100, blank=True)
+    is_bound = models.BooleanField(_("bound"), default=False)
+    sharing = models.CharField(
+        _("sharing"), max_length=10, choices=Sharing, default=Sharing.PRIVATE
+    )
+    tip = models.ForeignKey(  # last turn of the current branch
+        "Turn",
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("last turn"),
+    )
+    is_branched = models.BooleanField(  # some turn was asked again
+        _("has branches"), default=False, editable=False
+    )
+    indexes = models.ManyToManyField(
+        Index, through="BoundIndex", related_name="sessions", verbose_name=_("indexes")
+    )
+    pinned_at = models.DateTimeField(_("pinned"), null=True, blank=True)
+    archived_at = models.DateTimeField(_("archived"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    last_used_at = models.DateTimeField(_("last used"), default=timezone.now)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
 
     objects = SessionQuerySet.as_manager()
 
@@ -111,9 +126,13 @@ class Session(models.Model):
 
 
 class BoundIndex(models.Model):
-    session = models.ForeignKey(Session, models.CASCADE, related_name="bound_indexes")
-    index = models.ForeignKey(Index, models.CASCADE, related_name="bound_sessions")
-    position = models.PositiveSmallIntegerField()
+    session = models.ForeignKey(
+        Session, models.CASCADE, related_name="bound_indexes", verbose_name=_("session")
+    )
+    index = models.ForeignKey(
+        Index, models.CASCADE, related_name="bound_sessions", verbose_name=_("index")
+    )
+    position = models.PositiveSmallIntegerField(_("position"))
 
     class Meta:
         verbose_name = _("bound index")
@@ -152,37 +171,52 @@ class Turn(models.Model):
     """One prompt and all that is done to answer it."""
 
     class State(models.TextChoices):
-        RUNNING = "running"
-        DONE = "done"
-        STOPPED = "stopped"  # by a person
-        FAILED = "failed"
-        INTERRUPTED = "interrupted"  # its process died
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        STOPPED = "stopped", _("Stopped")  # by a person
+        FAILED = "failed", _("Failed")
+        INTERRUPTED = "interrupted", _("Interrupted")  # its process died
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="turns")
+    session = models.ForeignKey(
+        Session, models.CASCADE, related_name="turns", verbose_name=_("session")
+    )
     asked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="turns"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="turns",
+        verbose_name=_("asked by"),
     )
     parent = models.ForeignKey(  # the turn it follows; turns with one parent are branches
-        "self", models.CASCADE, null=True, editable=False, related_name="children"
+        "self",
+        models.CASCADE,
+        null=True,
+        editable=False,
+        related_name="children",
+        verbose_name=_("parent"),
     )
-    seq = models.PositiveBigIntegerField()  # of its user_input event
-    state = models.CharField(max_length=12, choices=State, default=State.RUNNING)
-    model = models.CharField(max_length=200, blank=True)
-    index_ids = models.JSONField(default=list)  # asked to search, in order
-    skipped_index_ids = models.JSONField(default=list)
-    require_all_indexes = models.BooleanField(default=False)
-    cancel_requested = models.BooleanField(default=False, editable=False)
-    lease_owner = models.CharField(max_length=100, blank=True, editable=False)
-    lease_expires_at = models.DateTimeField(null=True, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    finished_at = models.DateTimeField(null=True, editable=False)
-    duration_ms = models.PositiveIntegerField(null=True, editable=False)
-    first_text_ms = models.PositiveIntegerField(null=True, editable=False)
-    input_tokens = models.PositiveIntegerField(default=0, editable=False)
-    output_tokens = models.PositiveIntegerField(default=0, editable=False)
-    rounds = models.PositiveSmallIntegerField(default=0, editable=False)
-    citations = models.PositiveIntegerField(null=True, editable=False)  # in its answer, once whole
-    error = models.TextField(blank=True)
+    seq = models.PositiveBigIntegerField(_("number"))  # of its user_input event
+    state = models.CharField(_("state"), max_length=12, choices=State, default=State.RUNNING)
+    model = models.CharField(_("model"), max_length=200, blank=True)
+    index_ids = models.JSONField(_("indexes asked"), default=list)  # asked to search, in order
+    skipped_index_ids = models.JSONField(_("indexes skipped"), default=list)
+    require_all_indexes = models.BooleanField(_("all indexes needed"), default=False)
+    cancel_requested = models.BooleanField(_("asked to stop"), default=False, editable=False)
+    lease_owner = models.CharField(_("process"), max_length=100, blank=True, editable=False)
+    lease_expires_at = models.DateTimeField(_("lease expires"), null=True, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, editable=False)
+    duration_ms = models.PositiveIntegerField(_("duration (ms)"), null=True, editable=False)
+    first_text_ms = models.PositiveIntegerField(
+        _("first text after (ms)"), null=True, editable=False
+    )
+    input_tokens = models.PositiveIntegerField(_("input tokens"), default=0, editable=False)
+    output_tokens = models.PositiveIntegerField(_("output tokens"), default=0, editable=False)
+    rounds = models.PositiveSmallIntegerField(_("rounds"), default=0, editable=False)
+    citations = models.PositiveIntegerField(  # in its answer, once whole
+        _("citations"), null=True, editable=False
+    )
+    error = models.TextField(_("error"), blank=True)
 
     objects = TurnQuerySet.as_manager()
 
@@ -234,14 +268,19 @@ class QueuedPromptQuerySet(models.QuerySet["QueuedPrompt"]):
 class QueuedPrompt(models.Model):
     """A prompt that waits for the running turn to end. When it starts, it becomes a turn."""
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="queued_prompts")
-    asked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="queued_prompts"
+    session = models.ForeignKey(
+        Session, models.CASCADE, related_name="queued_prompts", verbose_name=_("session")
     )
-    prompt = models.TextField()
-    index_ids = models.JSONField(default=list)
-    model = models.CharField(max_length=200, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="queued_prompts",
+        verbose_name=_("asked by"),
+    )
+    prompt = models.TextField(_("question"))
+    index_ids = models.JSONField(_("indexes asked"), default=list)
+    model = models.CharField(_("model"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects = QueuedPromptQuerySet.as_manager()
 

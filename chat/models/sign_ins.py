@@ -31,11 +31,15 @@ class SignInQuerySet(models.QuerySet["SignIn"]):
 
 
 class SignIn(models.Model):
-    session = models.OneToOneField(BrowserSession, models.CASCADE, related_name="sign_in")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="sign_ins")
-    browser = models.CharField(max_length=LONGEST, blank=True)  # its User-Agent
-    signed_in_at = models.DateTimeField(default=timezone.now)
-    seen_at = models.DateTimeField(default=timezone.now)
+    session = models.OneToOneField(
+        BrowserSession, models.CASCADE, related_name="sign_in", verbose_name=_("session")
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="sign_ins", verbose_name=_("user")
+    )
+    browser = models.CharField(_("browser"), max_length=LONGEST, blank=True)  # its User-Agent
+    signed_in_at = models.DateTimeField(_("signed in"), default=timezone.now)
+    seen_at = models.DateTimeField(_("last seen"), default=timezone.now)
 
     objects = SignInQuerySet.as_manager()
 

@@ -24,10 +24,14 @@ class VisitQuerySet(models.QuerySet["Visit"]):
 class Visit(models.Model):
     """One person's reading of one session: all that was there at ``seen_at`` has been seen."""
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="visits")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="visits")
-    opened_at = models.DateTimeField(default=timezone.now)
-    seen_at = models.DateTimeField(default=timezone.now)
+    session = models.ForeignKey(
+        Session, models.CASCADE, related_name="visits", verbose_name=_("session")
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="visits", verbose_name=_("user")
+    )
+    opened_at = models.DateTimeField(_("first opened"), default=timezone.now)
+    seen_at = models.DateTimeField(_("last seen"), default=timezone.now)
 
     objects = VisitQuerySet.as_manager()
 

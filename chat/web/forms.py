@@ -42,22 +42,9 @@ class Appearance(forms.ModelForm):
         choices=[("", _("As the browser says")), *settings.LANGUAGES],
     )
     time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=_zones)
-    theme = forms.ChoiceField(
-        label=_("Colours"),
-        required=False,
-        choices=[
-            (Preferences.Theme.SYSTEM, _("As the system says")),
-            (Preferences.Theme.LIGHT, _("Light")),
-            (Preferences.Theme.DARK, _("Dark")),
-        ],
-    )
+    theme = forms.ChoiceField(label=_("Colours"), required=False, choices=Preferences.Theme.choices)
     font = forms.ChoiceField(
-        label=_("Letters of answers"),
-        required=False,
-        choices=[
-            (Preferences.Font.SANS, _("Plain, as everything else")),
-            (Preferences.Font.SERIF, _("With serifs, as in a book")),
-        ],
+        label=_("Letters of answers"), required=False, choices=Preferences.Font.choices
     )
 
     class Meta:

@@ -161,11 +161,7 @@ def _index_context(request: HttpRequest, index_id: str) -> dict[str, Any]:
         "time_left": time_left(row.latest_sync),
         **table(request, row),
         "upload_limit": settings.MAX_UPLOAD_MB * 1024 * 1024,
-        "frequencies": [
-            (Index.Frequency.MANUAL, _("when someone asks for it")),
-            (Index.Frequency.ON_SOURCE_CHANGE, _("when a file is added, changed or removed")),
-            (Index.Frequency.DAILY, _("every day")),
-        ],
+        "frequencies": Index.Frequency.choices,
         "can_edit": can_edit,
         **(_editing(actor, row) if can_edit else {}),
     }
