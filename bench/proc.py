@@ -15,4 +15,13 @@ def cpu_seconds(pid: int) -> float:
 
 def rss(pid: int) -> float:
     """Megabytes."""
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+    return _status(pid, "VmRSS") / 1024
+
+
+def peak_rss(pid: int) -> int:
+    """The most that it has held, in KB."""
+    return _status(pid, "VmHWM")
+
+
+def _status(pid: int, field: str) -> int:
+    return int(re.search(rf"{field}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])

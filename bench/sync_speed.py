@@ -10,7 +10,7 @@ and full text to the database.
 
 Both first do one short file, in the time called start: a worker, too, starts once. Their chunks are
 not of one length, so the text they come from is the fairer measure. Memory is the peak of each
-process, over what it held after the start.
+process, over what it held after the start; CPU and memory are those of a sync's two processes.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .corpora import carrel, folders, rows, sync
+from .proc import cpu_seconds, peak_rss
 from .sync_peers import peak, report
 
 if TYPE_CHECKING:
@@ -74,11 +75,19 @@ def sync_folder(folder: Path) -> None:
             sync(index_of(Path(small)))
         started = time.perf_counter() - began
         index = index_of(folder)
-        before, cpu = peak(), time.process_time()
+        before = used()
         seconds = sync(index)
-        cpu = time.process_time() - cpu
+        cpu, memory = (after - before for after, before in zip(used(), before, strict=True))
         size = sum(path.stat().st_size for path in folder.iterdir())
-        report("Carrel, sync", started, seconds, cpu, size, index.chunks.count(), peak() - before)
+        report("Carrel, sync", started, seconds, cpu, size, index.chunks.count(), memory)
+
+
+def used() -> tuple[float, int]:
+    """Seconds of CPU and the peak of memory, in KB, of this process and the one that embeds."""
+    from chat.providers import embedded
+
+    child = embedded._apart._child.pid
+    return time.process_time() + cpu_seconds(child), peak() + peak_rss(child)
 
 
 def index_of(folder: Path) -> "Index":

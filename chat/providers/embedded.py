@@ -1,4 +1,4 @@
-"""The bundled embedder: static word-piece vectors, in this process, without a network.
+"""The bundled embedder: static word-piece vectors, on this machine, without a network.
 
 A text's vector is the mean of its word pieces' vectors. That knows synonyms and topics but not
 word order, so it supports a full-text ranking and cannot replace it.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
+from chat.providers.apart import Apart, serve
 from chat.providers.base import Vectors
 from chat.providers.pieces import Pieces
 
@@ -39,10 +40,17 @@ class StaticEmbedder:
     async def embed(
         self, texts: Sequence[str], kind: Literal["query", "passage"] = "passage"
     ) -> Vectors:
-        """As ``Embedder.embed``; a query and a passage are embedded alike."""
-        if len(texts) == 1:  # 0.04 ms: less than handing it to a thread costs
+        """As ``Embedder.embed``; a query and a passage are embedded alike.
+
+        Passages are in a process of their own, which the first of them start.
+        """
+        if kind == "query":  # 0.04 ms: less than handing it over costs
             return self.encode(texts)
-        return await asyncio.to_thread(self.encode, texts)
+        try:
+            return await asyncio.to_thread(_apart.encode, texts)
+        except asyncio.CancelledError:
+            _apart.stop()  # the thread would wait on
+            raise
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """One unit row a text; all zero for a text without word pieces. Safe from any thread."""
@@ -84,6 +92,8 @@ def _sums(ids: NDArray[np.uint16], lengths: NDArray[np.intp], rows: Vectors) -> 
     counts = np.bincount(cells, minlength=len(lengths) * len(used)).astype(np.float32)
     return counts.reshape(len(lengths), -1) @ rows[used]
 
+
+_apart = Apart(__name__, StaticEmbedder.size)
 
 _loading = threading.Lock()
 _loaded: list[tuple[Pieces, Vectors]] = []
@@ -128,3 +138,7 @@ class _WordCache:
                 self._vectors[first : first + len(new)] = encode(new)
                 self._rows.update(zip(new, range(first, first + len(new)), strict=True))
             return self._vectors[[self._rows[word] for word in words]]
+
+
+if __name__ == "__main__":
+    serve(StaticEmbedder().encode)

@@ -173,6 +173,8 @@ SENTENCES = [
     gettext_noop(
         "Their log may tell which file does it; give the worker more memory, or take the file out."
     ),
+    gettext_noop("The process that embeds texts ended; the worker's log may tell why."),
+    gettext_noop("The process that embeds texts did not answer."),
 ]
 BETWEEN = re.compile(r"(?<=[.!?]) (?=[A-Z“])")
 PLACE = re.compile(r"%\((\w+)\)s")

@@ -11,6 +11,7 @@ from django.utils import timezone
 from chat import conf
 from chat.actions.indexes import cancel_sync, retry_file
 from chat.models import Chunk, Document, Index, Sync
+from chat.providers import embedded
 from chat.retrieval import leases
 from chat.retrieval.base import Query
 from chat.retrieval.reading import find
@@ -220,6 +221,24 @@ def test_a_cancel_ends_a_sync_at_work(settings):
     work.refresh_from_db()
     assert work.state == Sync.State.CANCELLED
     assert 3 < index.documents.count() < 300
+
+
+def test_a_sync_loses_nothing_when_the_process_that_embeds_is_killed():
+    directory = make_directory()
+    for number in range(60):
+        make_file(directory, f"{number}.md", f"# {number}\n\n" + "Some text, and more. " * 1000)
+    index = make_index(directory=directory, synced=False)
+    work = index.syncs.create()
+    thread = threading.Thread(target=in_thread, args=[run_sync, work.pk])
+    thread.start()
+    wait_until(lambda: Document.objects.filter(index=index).count() > 3)
+
+    embedded._apart.stop()
+    thread.join(30)
+
+    work.refresh_from_db()
+    assert (work.state, work.files_done, work.files_failed) == (Sync.State.SUCCEEDED, 60, 0)
+    assert all(any(vector) for vector in index.chunks.values_list("embedding", flat=True))
 
 
 def test_a_sync_is_never_run_twice_at_once(library):
