@@ -151,7 +151,8 @@ def test_no_script_or_style_is_refused_by_the_policy(page: Page, session_url):
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
 
-    for name in ("/", "session", "source", "menu", "sheet", "index", "/account/"):
+    pages = ["/", "session", "source", "source page", "menu", "sheet", "index", "document"]
+    for name in [*pages, "/account/", "/search/?q=ollama", "/archive/"]:
         open_page(page, name, session_url)
 
     assert said == []
