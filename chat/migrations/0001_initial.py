@@ -33,22 +33,37 @@ class Migration(migrations.Migration):
                         serialize=False,
                     ),
                 ),
-                ("name", models.TextField()),
-                ("description", models.TextField(blank=True, null=True)),
+                ("name", models.TextField(verbose_name="name")),
+                (
+                    "description",
+                    models.TextField(blank=True, null=True, verbose_name="description"),
+                ),
                 (
                     "type",
                     models.CharField(
                         choices=[("user", "User"), ("index", "Index"), ("ephemeral", "Ephemeral")],
                         default="user",
                         max_length=10,
+                        verbose_name="type",
                     ),
                 ),
-                ("system_metadata", models.JSONField(blank=True, null=True)),
-                ("connector_subscription_id", models.TextField(blank=True, null=True)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
-                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "system_metadata",
+                    models.JSONField(blank=True, null=True, verbose_name="system metadata"),
+                ),
+                (
+                    "connector_subscription_id",
+                    models.TextField(blank=True, null=True, verbose_name="connector subscription"),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="changed")),
+                (
+                    "deleted_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, null=True, verbose_name="deleted"
+                    ),
+                ),
+                ("expires_at", models.DateTimeField(blank=True, null=True, verbose_name="expires")),
             ],
             options={
                 "verbose_name_plural": "directories",
@@ -64,7 +79,7 @@ class Migration(migrations.Migration):
                         default=uuid.uuid4, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("name", models.TextField()),
+                ("name", models.TextField(verbose_name="name")),
                 (
                     "purpose",
                     models.CharField(
@@ -79,19 +94,37 @@ class Migration(migrations.Migration):
                         ],
                         default="user_data",
                         max_length=20,
+                        verbose_name="purpose",
                     ),
                 ),
-                ("external_file_id", models.TextField(blank=True, null=True)),
+                (
+                    "external_file_id",
+                    models.TextField(blank=True, null=True, verbose_name="external ID"),
+                ),
                 (
                     "content",
-                    models.FileField(max_length=255, upload_to=chat.models.files.storage_path),
+                    models.FileField(
+                        max_length=255,
+                        upload_to=chat.models.files.storage_path,
+                        verbose_name="content",
+                    ),
                 ),
-                ("size", models.PositiveBigIntegerField(editable=False)),
-                ("sha256", models.CharField(db_index=True, editable=False, max_length=64)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("last_modified_at", models.DateTimeField(auto_now=True)),
-                ("expires_at", models.DateTimeField(blank=True, null=True)),
-                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("size", models.PositiveBigIntegerField(editable=False, verbose_name="size")),
+                (
+                    "sha256",
+                    models.CharField(
+                        db_index=True, editable=False, max_length=64, verbose_name="SHA-256"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("last_modified_at", models.DateTimeField(auto_now=True, verbose_name="changed")),
+                ("expires_at", models.DateTimeField(blank=True, null=True, verbose_name="expires")),
+                (
+                    "deleted_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, null=True, verbose_name="deleted"
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at", "id"],
@@ -110,18 +143,24 @@ class Migration(migrations.Migration):
                         serialize=False,
                     ),
                 ),
-                ("display_name", models.TextField()),
-                ("unique_id", models.TextField()),
-                ("metadata", models.JSONField(blank=True, default=dict)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("display_name", models.TextField(verbose_name="name")),
+                ("unique_id", models.TextField(verbose_name="unique ID")),
+                ("metadata", models.JSONField(blank=True, default=dict, verbose_name="metadata")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="changed")),
+                (
+                    "deleted_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, null=True, verbose_name="deleted"
+                    ),
+                ),
                 (
                     "directory",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="directory_files",
                         to="chat.directory",
+                        verbose_name="directory",
                     ),
                 ),
                 (
@@ -130,6 +169,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="directory_files",
                         to="chat.file",
+                        verbose_name="file",
                     ),
                 ),
             ],
@@ -150,38 +190,61 @@ class Migration(migrations.Migration):
                         serialize=False,
                     ),
                 ),
-                ("name", models.TextField()),
-                ("description", models.TextField(blank=True, null=True)),
+                ("name", models.TextField(verbose_name="name")),
+                (
+                    "description",
+                    models.TextField(blank=True, null=True, verbose_name="description"),
+                ),
                 (
                     "uses_vectors",
                     models.BooleanField(
-                        default=True, help_text="Off: searched by its words alone."
+                        default=True,
+                        help_text="Off: searched by its words alone.",
+                        verbose_name="search by meaning",
                     ),
                 ),
-                ("store_screenshots", models.BooleanField(default=False)),
-                ("store_items", models.BooleanField(default=False)),
+                (
+                    "store_screenshots",
+                    models.BooleanField(default=False, verbose_name="keep pictures of pages"),
+                ),
+                (
+                    "store_items",
+                    models.BooleanField(default=False, verbose_name="keep items of pages"),
+                ),
                 (
                     "sync_frequency",
                     models.CharField(
                         choices=[
-                            ("manual", "Manual"),
-                            ("daily", "Daily"),
-                            ("on_source_change", "On Source Change"),
+                            ("manual", "when someone asks for it"),
+                            ("on_source_change", "when a file is added, changed or removed"),
+                            ("daily", "every day"),
                         ],
                         default="manual",
                         max_length=20,
+                        verbose_name="synced",
                     ),
                 ),
-                ("last_synced_at", models.DateTimeField(blank=True, editable=False, null=True)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "last_synced_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, null=True, verbose_name="last synced"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="changed")),
+                (
+                    "deleted_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, null=True, verbose_name="deleted"
+                    ),
+                ),
                 (
                     "directory",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="indexes",
                         to="chat.directory",
+                        verbose_name="directory",
                     ),
                 ),
                 (
@@ -191,6 +254,7 @@ class Migration(migrations.Migration):
                         help_text="Leave empty for everyone in the project; else only these groups may use it.",
                         related_name="indexes",
                         to="auth.group",
+                        verbose_name="groups",
                     ),
                 ),
             ],
@@ -208,29 +272,35 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("name", models.TextField()),
-                ("metadata", models.JSONField(blank=True, default=dict)),
-                ("sha256", models.CharField(max_length=64)),
-                ("reader", models.CharField(max_length=40)),
-                ("embedder", models.CharField(blank=True, max_length=200)),
+                ("name", models.TextField(verbose_name="name")),
+                ("metadata", models.JSONField(blank=True, default=dict, verbose_name="metadata")),
+                ("sha256", models.CharField(max_length=64, verbose_name="SHA-256")),
+                ("reader", models.CharField(max_length=40, verbose_name="reader")),
+                ("embedder", models.CharField(blank=True, max_length=200, verbose_name="embedder")),
                 (
                     "state",
                     models.CharField(
-                        choices=[("ready", "Ready"), ("failed", "Failed")], max_length=10
+                        choices=[("ready", "Ready"), ("failed", "Failed")],
+                        max_length=10,
+                        verbose_name="state",
                     ),
                 ),
-                ("error", models.TextField(blank=True)),
-                ("title", models.TextField(blank=True)),
-                ("text", models.TextField(blank=True)),
-                ("page_starts", models.JSONField(blank=True, default=list)),
-                ("chunk_count", models.PositiveIntegerField(default=0)),
-                ("synced_at", models.DateTimeField(auto_now=True)),
+                ("error", models.TextField(blank=True, verbose_name="error")),
+                ("title", models.TextField(blank=True, verbose_name="title")),
+                ("text", models.TextField(blank=True, verbose_name="text")),
+                (
+                    "page_starts",
+                    models.JSONField(blank=True, default=list, verbose_name="where pages begin"),
+                ),
+                ("chunk_count", models.PositiveIntegerField(default=0, verbose_name="chunks")),
+                ("synced_at", models.DateTimeField(auto_now=True, verbose_name="last synced")),
                 (
                     "directory_file",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="documents",
                         to="chat.directoryfile",
+                        verbose_name="file",
                     ),
                 ),
                 (
@@ -239,6 +309,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="documents",
                         to="chat.index",
+                        verbose_name="index",
                     ),
                 ),
             ],
@@ -255,15 +326,15 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("ordinal", models.PositiveIntegerField()),
-                ("heading", models.TextField(blank=True)),
-                ("text", models.TextField()),
-                ("start_char", models.PositiveIntegerField()),
-                ("end_char", models.PositiveIntegerField()),
-                ("page_start", models.PositiveIntegerField(null=True)),
-                ("page_end", models.PositiveIntegerField(null=True)),
-                ("token_count", models.PositiveIntegerField()),
-                ("embedding", models.BinaryField(null=True)),
+                ("ordinal", models.PositiveIntegerField(verbose_name="ordinal")),
+                ("heading", models.TextField(blank=True, verbose_name="heading")),
+                ("text", models.TextField(verbose_name="text")),
+                ("start_char", models.PositiveIntegerField(verbose_name="first character")),
+                ("end_char", models.PositiveIntegerField(verbose_name="last character")),
+                ("page_start", models.PositiveIntegerField(null=True, verbose_name="first page")),
+                ("page_end", models.PositiveIntegerField(null=True, verbose_name="last page")),
+                ("token_count", models.PositiveIntegerField(verbose_name="tokens")),
+                ("embedding", models.BinaryField(null=True, verbose_name="vector")),
                 (
                     "document",
                     models.ForeignKey(
@@ -278,6 +349,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="chunks",
                         to="chat.index",
+                        verbose_name="index",
                     ),
                 ),
             ],
@@ -294,13 +366,14 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("position", models.PositiveSmallIntegerField()),
+                ("position", models.PositiveSmallIntegerField(verbose_name="position")),
                 (
                     "index",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="bound_sessions",
                         to="chat.index",
+                        verbose_name="index",
                     ),
                 ),
             ],
@@ -321,7 +394,9 @@ class Migration(migrations.Migration):
                 (
                     "role",
                     models.PositiveSmallIntegerField(
-                        choices=[(1, "viewer"), (2, "editor"), (3, "manager")], default=1
+                        choices=[(1, "viewer"), (2, "editor"), (3, "manager")],
+                        default=1,
+                        verbose_name="role",
                     ),
                 ),
                 (
@@ -330,6 +405,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="memberships",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
             ],
@@ -343,16 +419,20 @@ class Migration(migrations.Migration):
                         default=uuid.uuid4, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("name", models.CharField(max_length=200)),
-                ("is_default", models.BooleanField(default=False, editable=False)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("name", models.CharField(max_length=200, verbose_name="name")),
+                (
+                    "is_default",
+                    models.BooleanField(default=False, editable=False, verbose_name="default"),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="changed")),
                 (
                     "members",
                     models.ManyToManyField(
                         related_name="projects",
                         through="chat.Membership",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="members",
                     ),
                 ),
             ],
@@ -367,6 +447,7 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="memberships",
                 to="chat.project",
+                verbose_name="project",
             ),
         ),
         migrations.AddField(
@@ -376,13 +457,17 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="indexes",
                 to="chat.project",
+                verbose_name="project",
             ),
         ),
         migrations.AddField(
             model_name="file",
             name="project",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="files", to="chat.project"
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="files",
+                to="chat.project",
+                verbose_name="project",
             ),
         ),
         migrations.AddField(
@@ -392,6 +477,7 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="directories",
                 to="chat.project",
+                verbose_name="project",
             ),
         ),
         migrations.CreateModel(
@@ -403,19 +489,30 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("name", models.CharField(max_length=100)),
-                ("prefix", models.CharField(editable=False, max_length=16)),
-                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("last_used_at", models.DateTimeField(blank=True, editable=False, null=True)),
-                ("expires_at", models.DateTimeField(blank=True, null=True)),
-                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                ("name", models.CharField(max_length=100, verbose_name="name")),
+                ("prefix", models.CharField(editable=False, max_length=16, verbose_name="prefix")),
+                (
+                    "digest",
+                    models.CharField(
+                        editable=False, max_length=64, unique=True, verbose_name="digest"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "last_used_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, null=True, verbose_name="last used"
+                    ),
+                ),
+                ("expires_at", models.DateTimeField(blank=True, null=True, verbose_name="expires")),
+                ("revoked_at", models.DateTimeField(blank=True, null=True, verbose_name="revoked")),
                 (
                     "user",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="api_keys",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
                 (
@@ -424,6 +521,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="api_keys",
                         to="chat.project",
+                        verbose_name="project",
                     ),
                 ),
             ],
@@ -445,29 +543,46 @@ class Migration(migrations.Migration):
                         serialize=False,
                     ),
                 ),
-                ("title", models.CharField(blank=True, max_length=100)),
-                ("is_bound", models.BooleanField(default=False)),
+                ("title", models.CharField(blank=True, max_length=100, verbose_name="title")),
+                ("is_bound", models.BooleanField(default=False, verbose_name="bound")),
                 (
                     "sharing",
                     models.CharField(
                         choices=[
                             ("private", "Private"),
-                            ("read_only", "Read Only"),
-                            ("query", "Query"),
+                            ("read_only", "Can read"),
+                            ("query", "Can ask"),
                         ],
                         default="private",
                         max_length=10,
+                        verbose_name="sharing",
                     ),
                 ),
-                ("pinned_at", models.DateTimeField(blank=True, null=True)),
-                ("archived_at", models.DateTimeField(blank=True, null=True)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("last_used_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("pinned_at", models.DateTimeField(blank=True, null=True, verbose_name="pinned")),
+                (
+                    "archived_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="archived"),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "last_used_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="last used"
+                    ),
+                ),
+                (
+                    "deleted_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, null=True, verbose_name="deleted"
+                    ),
+                ),
                 (
                     "indexes",
                     models.ManyToManyField(
-                        related_name="sessions", through="chat.BoundIndex", to="chat.index"
+                        related_name="sessions",
+                        through="chat.BoundIndex",
+                        to="chat.index",
+                        verbose_name="indexes",
                     ),
                 ),
                 (
@@ -476,6 +591,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="sessions",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="owner",
                     ),
                 ),
                 (
@@ -484,6 +600,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="sessions",
                         to="chat.project",
+                        verbose_name="project",
                     ),
                 ),
             ],
@@ -498,6 +615,7 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="bound_indexes",
                 to="chat.session",
+                verbose_name="session",
             ),
         ),
         migrations.CreateModel(
@@ -513,7 +631,7 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
-                            ("queued", "Queued"),
+                            ("queued", "Waiting"),
                             ("running", "Running"),
                             ("succeeded", "Succeeded"),
                             ("failed", "Failed"),
@@ -521,27 +639,59 @@ class Migration(migrations.Migration):
                         ],
                         default="queued",
                         max_length=10,
+                        verbose_name="state",
                     ),
                 ),
-                ("cancel_requested", models.BooleanField(default=False, editable=False)),
-                ("files_total", models.PositiveIntegerField(default=0)),
-                ("files_done", models.PositiveIntegerField(default=0)),
-                ("files_failed", models.PositiveIntegerField(default=0)),
-                ("pages", models.PositiveIntegerField(default=0)),
-                ("chunks", models.PositiveIntegerField(default=0)),
-                ("error", models.TextField(blank=True)),
-                ("attempts", models.PositiveSmallIntegerField(default=0, editable=False)),
-                ("worker", models.CharField(blank=True, editable=False, max_length=100)),
-                ("lease_expires_at", models.DateTimeField(editable=False, null=True)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("started_at", models.DateTimeField(editable=False, null=True)),
-                ("finished_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "cancel_requested",
+                    models.BooleanField(
+                        default=False, editable=False, verbose_name="asked to stop"
+                    ),
+                ),
+                (
+                    "files_total",
+                    models.PositiveIntegerField(default=0, verbose_name="files in all"),
+                ),
+                ("files_done", models.PositiveIntegerField(default=0, verbose_name="files done")),
+                (
+                    "files_failed",
+                    models.PositiveIntegerField(default=0, verbose_name="files failed"),
+                ),
+                ("pages", models.PositiveIntegerField(default=0, verbose_name="pages")),
+                ("chunks", models.PositiveIntegerField(default=0, verbose_name="chunks")),
+                ("error", models.TextField(blank=True, verbose_name="error")),
+                (
+                    "attempts",
+                    models.PositiveSmallIntegerField(
+                        default=0, editable=False, verbose_name="attempts"
+                    ),
+                ),
+                (
+                    "worker",
+                    models.CharField(
+                        blank=True, editable=False, max_length=100, verbose_name="worker"
+                    ),
+                ),
+                (
+                    "lease_expires_at",
+                    models.DateTimeField(editable=False, null=True, verbose_name="lease expires"),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "started_at",
+                    models.DateTimeField(editable=False, null=True, verbose_name="begun"),
+                ),
+                (
+                    "finished_at",
+                    models.DateTimeField(editable=False, null=True, verbose_name="finished"),
+                ),
                 (
                     "index",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="syncs",
                         to="chat.index",
+                        verbose_name="index",
                     ),
                 ),
             ],
@@ -558,7 +708,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("seq", models.PositiveBigIntegerField()),
+                ("seq", models.PositiveBigIntegerField(verbose_name="number")),
                 (
                     "state",
                     models.CharField(
@@ -571,23 +721,71 @@ class Migration(migrations.Migration):
                         ],
                         default="running",
                         max_length=12,
+                        verbose_name="state",
                     ),
                 ),
-                ("model", models.CharField(blank=True, max_length=200)),
-                ("index_ids", models.JSONField(default=list)),
-                ("skipped_index_ids", models.JSONField(default=list)),
-                ("require_all_indexes", models.BooleanField(default=False)),
-                ("cancel_requested", models.BooleanField(default=False, editable=False)),
-                ("lease_owner", models.CharField(blank=True, editable=False, max_length=100)),
-                ("lease_expires_at", models.DateTimeField(editable=False, null=True)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("finished_at", models.DateTimeField(editable=False, null=True)),
-                ("duration_ms", models.PositiveIntegerField(editable=False, null=True)),
-                ("first_text_ms", models.PositiveIntegerField(editable=False, null=True)),
-                ("input_tokens", models.PositiveIntegerField(default=0, editable=False)),
-                ("output_tokens", models.PositiveIntegerField(default=0, editable=False)),
-                ("rounds", models.PositiveSmallIntegerField(default=0, editable=False)),
-                ("error", models.TextField(blank=True)),
+                ("model", models.CharField(blank=True, max_length=200, verbose_name="model")),
+                ("index_ids", models.JSONField(default=list, verbose_name="indexes asked")),
+                (
+                    "skipped_index_ids",
+                    models.JSONField(default=list, verbose_name="indexes skipped"),
+                ),
+                (
+                    "require_all_indexes",
+                    models.BooleanField(default=False, verbose_name="all indexes needed"),
+                ),
+                (
+                    "cancel_requested",
+                    models.BooleanField(
+                        default=False, editable=False, verbose_name="asked to stop"
+                    ),
+                ),
+                (
+                    "lease_owner",
+                    models.CharField(
+                        blank=True, editable=False, max_length=100, verbose_name="process"
+                    ),
+                ),
+                (
+                    "lease_expires_at",
+                    models.DateTimeField(editable=False, null=True, verbose_name="lease expires"),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "finished_at",
+                    models.DateTimeField(editable=False, null=True, verbose_name="finished"),
+                ),
+                (
+                    "duration_ms",
+                    models.PositiveIntegerField(
+                        editable=False, null=True, verbose_name="duration (ms)"
+                    ),
+                ),
+                (
+                    "first_text_ms",
+                    models.PositiveIntegerField(
+                        editable=False, null=True, verbose_name="first text after (ms)"
+                    ),
+                ),
+                (
+                    "input_tokens",
+                    models.PositiveIntegerField(
+                        default=0, editable=False, verbose_name="input tokens"
+                    ),
+                ),
+                (
+                    "output_tokens",
+                    models.PositiveIntegerField(
+                        default=0, editable=False, verbose_name="output tokens"
+                    ),
+                ),
+                (
+                    "rounds",
+                    models.PositiveSmallIntegerField(
+                        default=0, editable=False, verbose_name="rounds"
+                    ),
+                ),
+                ("error", models.TextField(blank=True, verbose_name="error")),
                 (
                     "asked_by",
                     models.ForeignKey(
@@ -595,6 +793,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="turns",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="asked by",
                     ),
                 ),
                 (
@@ -603,6 +802,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="turns",
                         to="chat.session",
+                        verbose_name="session",
                     ),
                 ),
             ],
@@ -619,7 +819,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("seq", models.PositiveBigIntegerField()),
+                ("seq", models.PositiveBigIntegerField(verbose_name="number")),
                 (
                     "type",
                     models.CharField(
@@ -635,10 +835,11 @@ class Migration(migrations.Migration):
                             ("stop", "Stop"),
                         ],
                         max_length=16,
+                        verbose_name="type",
                     ),
                 ),
-                ("payload", models.JSONField()),
-                ("created_at", models.DateTimeField()),
+                ("payload", models.JSONField(verbose_name="payload")),
+                ("created_at", models.DateTimeField(verbose_name="created")),
                 (
                     "session",
                     models.ForeignKey(
@@ -653,6 +854,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="events",
                         to="chat.turn",
+                        verbose_name="turn",
                     ),
                 ),
             ],

@@ -19,16 +19,17 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("name", models.CharField(max_length=255)),
-                ("route", models.TextField()),
-                ("answer", models.JSONField(null=True)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("name", models.CharField(max_length=255, verbose_name="name")),
+                ("route", models.TextField(verbose_name="route")),
+                ("answer", models.JSONField(null=True, verbose_name="answer")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
                 (
                     "key",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
                         to="chat.apikey",
+                        verbose_name="API key",
                     ),
                 ),
             ],

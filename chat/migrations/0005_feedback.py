@@ -23,17 +23,22 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "rating",
-                    models.CharField(choices=[("good", "Good"), ("bad", "Bad")], max_length=4),
+                    models.CharField(
+                        choices=[("good", "Good"), ("bad", "Bad")],
+                        max_length=4,
+                        verbose_name="rating",
+                    ),
                 ),
-                ("comment", models.TextField(blank=True)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("comment", models.TextField(blank=True, verbose_name="comment")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="changed")),
                 (
                     "turn",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="feedback",
                         to="chat.turn",
+                        verbose_name="turn",
                     ),
                 ),
                 (
@@ -42,6 +47,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="feedback",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
             ],

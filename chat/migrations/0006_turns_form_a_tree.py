@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="session",
             name="is_branched",
-            field=models.BooleanField(default=False, editable=False),
+            field=models.BooleanField(default=False, editable=False, verbose_name="has branches"),
         ),
         migrations.AddField(
             model_name="session",
@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.SET_NULL,
                 related_name="+",
                 to="chat.turn",
+                verbose_name="last turn",
             ),
         ),
         migrations.AddField(
@@ -37,6 +38,7 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="children",
                 to="chat.turn",
+                verbose_name="parent",
             ),
         ),
         migrations.CreateModel(
@@ -48,16 +50,17 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("prompt", models.TextField()),
-                ("index_ids", models.JSONField(default=list)),
-                ("model", models.CharField(blank=True, max_length=200)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("prompt", models.TextField(verbose_name="question")),
+                ("index_ids", models.JSONField(default=list, verbose_name="indexes asked")),
+                ("model", models.CharField(blank=True, max_length=200, verbose_name="model")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
                 (
                     "asked_by",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="queued_prompts",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="asked by",
                     ),
                 ),
                 (
@@ -66,6 +69,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="queued_prompts",
                         to="chat.session",
+                        verbose_name="session",
                     ),
                 ),
             ],

@@ -25,21 +25,29 @@ class Migration(migrations.Migration):
                         related_name="preferences",
                         serialize=False,
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
-                ("language", models.CharField(blank=True, max_length=10)),
+                ("language", models.CharField(blank=True, max_length=10, verbose_name="language")),
                 (
                     "theme",
                     models.CharField(
                         blank=True,
-                        choices=[("", "System"), ("light", "Light"), ("dark", "Dark")],
+                        choices=[("", "As the system says"), ("light", "Light"), ("dark", "Dark")],
                         max_length=5,
+                        verbose_name="theme",
                     ),
                 ),
                 (
                     "font",
                     models.CharField(
-                        blank=True, choices=[("", "Sans"), ("serif", "Serif")], max_length=5
+                        blank=True,
+                        choices=[
+                            ("", "Plain, as everything else"),
+                            ("serif", "With serifs, as in a book"),
+                        ],
+                        max_length=5,
+                        verbose_name="font",
                     ),
                 ),
             ],
@@ -56,8 +64,18 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("opened_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("seen_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "opened_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="first opened"
+                    ),
+                ),
+                (
+                    "seen_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="last seen"
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
@@ -75,6 +93,7 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="visits",
                 to="chat.session",
+                verbose_name="session",
             ),
         ),
         migrations.AddField(
@@ -84,6 +103,7 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="visits",
                 to=settings.AUTH_USER_MODEL,
+                verbose_name="user",
             ),
         ),
         migrations.AddIndex(

@@ -23,15 +23,26 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("browser", models.CharField(blank=True, max_length=300)),
-                ("signed_in_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("seen_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("browser", models.CharField(blank=True, max_length=300, verbose_name="browser")),
+                (
+                    "signed_in_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="signed in"
+                    ),
+                ),
+                (
+                    "seen_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="last seen"
+                    ),
+                ),
                 (
                     "session",
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="sign_in",
                         to="sessions.session",
+                        verbose_name="session",
                     ),
                 ),
                 (
@@ -40,6 +51,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="sign_ins",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
             ],

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="turn",
             name="citations",
-            field=models.PositiveIntegerField(editable=False, null=True),
+            field=models.PositiveIntegerField(editable=False, null=True, verbose_name="citations"),
         ),
         migrations.AddIndex(
             model_name="turn",

@@ -31,9 +31,27 @@ class Migration(migrations.Migration):
             DROP,
             CREATE,
             state_operations=[
-                migrations.AlterField("event", "session", without_index("chat.session", "events")),
                 migrations.AlterField(
-                    "chunk", "document", without_index("chat.document", "chunks")
+                    "event",
+                    "session",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="chat.session",
+                        verbose_name="session",
+                    ),
+                ),
+                migrations.AlterField(
+                    "chunk",
+                    "document",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="chunks",
+                        to="chat.document",
+                        verbose_name="document",
+                    ),
                 ),
             ],
         )
