@@ -65,22 +65,26 @@ class _Known(dict[str, bytes]):
 
     def __init__(self, model: Model):
         self.size = 0  # characters of what is kept, about
-        self._model = model
-        self._words: dict[str, bytes] = {}
+        self._words = _Words(model)
 
     def __missing__(self, part: str) -> bytes:
-        # Of letters alone it is one word.
-        words = [_BLANK + part] if part.isascii() and part.isalpha() else _words(part)
-        pieces = self[part] = b"".join(map(self._word, words))
-        self.size += len(part)
+        if part.isascii() and part.isalpha():  # it is one word
+            pieces = self._words[_BLANK + part]
+        else:
+            pieces = b"".join(map(self._words.__getitem__, _words(part)))
+        self[part] = pieces
+        self.size += 2 * len(part)  # here, and the words it has
         return pieces
 
-    def _word(self, word: str) -> bytes:
-        pieces = self._words.get(word)
-        if pieces is None:
-            pieces = _packed([piece.id for piece in self._model.tokenize(word)])
-            self._words[word] = pieces
-            self.size += len(word)
+
+class _Words(dict[str, bytes]):
+    """Pieces by word, its blanks included."""
+
+    def __init__(self, model: Model):
+        self._tokenize = model.tokenize
+
+    def __missing__(self, word: str) -> bytes:
+        pieces = self[word] = _packed([piece.id for piece in self._tokenize(word)])
         return pieces
 
 
