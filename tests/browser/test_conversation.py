@@ -65,6 +65,7 @@ def context(browser: Browser, carrel: Server, cookies) -> Iterator[BrowserContex
 def page(context: BrowserContext) -> Page:
     page = context.new_page()
     page.goto("/")
+    wait_for_scripts(page)
     return page
 
 
@@ -74,6 +75,13 @@ def sign_in(page: Page, carrel: Server) -> None:
     page.fill("[name=password]", carrel.password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#prompt")).to_be_visible()
+    wait_for_scripts(page)
+
+
+def wait_for_scripts(page: Page) -> None:
+    """From then on Enter sends, and the search finds while one writes."""
+    page.wait_for_load_state()
+    page.wait_for_selector("[data-htmx-powered]", state="attached")
 
 
 def wait_for_handbook(page: Page) -> None:
@@ -376,6 +384,7 @@ def test_keys_reach_the_search_and_the_sessions_found_open(page: Page, model: St
     expect(page.locator(DONE)).to_be_visible()
     address = page.url
     page.goto("/")
+    wait_for_scripts(page)
 
     page.keyboard.press("Control+k")
     expect(page.locator("#search")).to_be_focused()
@@ -657,7 +666,7 @@ def test_a_colleague_with_the_link_follows_asks_and_is_told_when_the_sharing_end
     theirs.fill("[name=password]", "reading room")
     theirs.get_by_role("button", name="Sign in").click()
     expect(theirs.locator(RUNNING)).to_contain_text("t000003")
-    theirs.wait_for_load_state()  # Enter sends from then on
+    wait_for_scripts(theirs)
     ask(theirs, "Which colour do the lamps of the reading room have?")
     expect(page.locator(".waiting")).to_contain_text("Cleo")
     page.get_by_role("button", name="Stop").click()
