@@ -50,7 +50,7 @@ customElements.define("news-line", class extends HTMLElement {
 
   soon() {
     clearTimeout(this.timer);
-    if (!document.hidden) this.timer = setTimeout(() => this.ask(), GATHER);
+    if (!document.hidden && !this.isAsking) this.timer = setTimeout(() => this.ask(), GATHER);
   }
 
   ask() {
@@ -60,12 +60,23 @@ customElements.define("news-line", class extends HTMLElement {
     if (list.querySelector(".hit")) return; // search results are no list; leaving them reads it anew
     if (this.all) {
       this.asked = `${this.dataset.rail}?rows=${this.shown}`; // further down it is left as it is
-      htmx.ajax("GET", this.asked, { target: "#sessions", swap: "innerMorph" });
+      this.request(this.asked, "innerMorph");
     } else if (rows.length) {
       const asked = new URLSearchParams(rows.map((id) => ["id", id]));
-      htmx.ajax("GET", `${this.dataset.rows}?${asked}`, { target: "#sessions", swap: "none" });
+      this.request(`${this.dataset.rows}?${asked}`, "none");
     }
     this.all = false;
+  }
+
+  // One at a time: htmx would keep one more waiting, and drop what comes after that.
+  async request(action, swap) {
+    this.isAsking = true;
+    try {
+      await htmx.ajax("GET", action, { target: "#sessions", swap });
+    } finally {
+      this.isAsking = false;
+      if (this.isConnected && (this.all || this.rows.size)) this.soon();
+    }
   }
 
   get shown() {

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, Route, expect
 
 from tests.server import Server
 
@@ -154,6 +154,27 @@ def test_a_session_is_deleted_and_brought_back_on_every_page(
 
     expect(row(page, session)).to_be_visible()
     expect(row(other, session)).to_be_visible()
+
+
+def test_what_comes_while_the_rail_is_asked_for_is_not_lost(page: Page, server: Server):
+    session, another = begin(server, "Shall I go?"), begin(server, "Shall I come?")
+    page.goto("/")
+    expect(row(page, session)).to_be_visible()
+    held = list[tuple[Route, APIResponse]]()
+    page.route("**/rail/?rows=*", lambda route: held.append((route, route.fetch())), times=1)
+    hear = "news => document.querySelector('news-line').hear(news)"
+    with page.expect_request("**/rail/?rows=*"):
+        page.evaluate(hear, {"kind": "rail"})
+
+    page.evaluate(hear, {"kind": "session", "id": another})
+    page.wait_for_timeout(400)
+    with server.api() as api:
+        api.delete(f"/chat/{session}").raise_for_status()
+    page.wait_for_timeout(800)
+    [(route, response)] = held
+    route.fulfill(response=response)
+
+    expect(row(page, session)).to_have_count(0)
 
 
 COLLECTOR = """
