@@ -80,6 +80,56 @@ class Child:
                 pipe.close()
 
 
+class Ended(Exception):
+    """A child did so before its answer did: by itself, or because that took too long."""
+
+    def __init__(self, last_words: bytes, timed_out: bool):
+        super().__init__(last_words)
+        self.last_words, self.timed_out = last_words, timed_out
+
+
+class Asker:
+    """One child at a time: started at the first question, and again when it has ended.
+
+    Threads wait for one another, but for ``stop``.
+    """
+
+    def __init__(self, module: str, *arguments: str):
+        self._command = module, *arguments
+        self._child: Child | None = None
+        self._lock = threading.Lock()  # for the one question at hand
+
+    @contextmanager
+    def _asked(self, seconds: float) -> Iterator[Child]:
+        """The child, for a question that may take so long. Raises ``Ended``, and ``OSError`` where
+        it cannot be started."""
+        with self._lock:
+            if self._child is not None and self._child.has_ended():
+                self.close()
+            child = self._child = self._child or Child(*self._command)
+            try:
+                with child.within(seconds):
+                    yield child
+            except (BrokenPipeError, EOFError) as error:
+                ended = Ended(child.last_words(), child.timed_out)
+                self.close()
+                raise ended from error
+            except BaseException:
+                self.close()  # in the middle of its answer, it is of no use any more
+                raise
+
+    def stop(self) -> None:
+        """Break off the question at hand, from any thread: it ends as if the child had."""
+        child = self._child
+        if child is not None:
+            child.kill()
+
+    def close(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
+
+
 def send(pipe: IO[bytes], *messages: bytes) -> None:
     for message in messages:
         pipe.write(len(message).to_bytes(_HEADER))

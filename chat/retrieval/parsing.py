@@ -10,13 +10,12 @@ import os
 import resource
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import IO
 
-from chat.children import Child, answers_of_this_child, receive, send, send_length
+from chat.children import Asker, Ended, answers_of_this_child, receive, send, send_length
 from chat.errors import UnreadableFile
 from chat.retrieval.pictures import draw
 from chat.retrieval.readers import Reading, read, read_plainly
@@ -24,18 +23,17 @@ from chat.retrieval.readers import Reading, read, read_plainly
 _SMALL = 2**20  # bytes: of a text up to this long, nothing can go wrong with time or memory
 
 
-class Parser:
-    """A handle on the reading process; started at the first file, closed by ``close``.
+class Parser(Asker):
+    """A handle on the reading process; stopped, the file at hand ends as an unreadable one.
 
     ``timeout`` is in seconds for one file, ``memory_mb`` what reading may take beyond the empty
-    process. Threads wait for one another, but for ``stop``.
+    process.
     """
 
     def __init__(self, timeout: float, memory_mb: int):
+        super().__init__(__name__, str(memory_mb))
         self._timeout = timeout
         self._memory_mb = memory_mb
-        self._child: Child | None = None
-        self._lock = threading.Lock()  # for the one question at hand
 
     def __enter__(self) -> "Parser":
         return self
@@ -50,7 +48,7 @@ class Parser:
             if reading := read_plainly(data, name):
                 return reading
             content, size = BytesIO(data), len(data)
-        with self._asked("read", content, size, name) as answers:
+        with self._answers("read", content, size, name) as answers:
             answer = json.loads(receive(answers))
         if "error" in answer:
             raise UnreadableFile(answer["error"])
@@ -60,50 +58,28 @@ class Parser:
         self, content: IO[bytes], size: int, name: str, save: Callable[[int, bytes], object]
     ) -> None:
         """Have each page of a PDF saved as a JPEG; pages count from 1. Raises as ``read``."""
-        with self._asked("draw", content, size, name) as answers:
+        with self._answers("draw", content, size, name) as answers:
             page = 0
             while picture := receive(answers):
                 page += 1
                 save(page, picture)
 
     @contextmanager
-    def _asked(self, what: str, content: IO[bytes], size: int, name: str) -> Iterator[IO[bytes]]:
-        with self._lock:
-            child = self._child = self._child or Child(__name__, str(self._memory_mb))
-            try:
-                with child.within(self._timeout):
-                    self._ask(child, what, content, size, name)
-                    yield child.answers
-            except (BrokenPipeError, EOFError) as error:
-                reason = self._cause_of_death(child)
-                self.close()
-                raise UnreadableFile(reason) from error
-            except BaseException:
-                self.close()  # in the middle of its answer, it is of no use any more
-                raise
+    def _answers(self, what: str, content: IO[bytes], size: int, name: str) -> Iterator[IO[bytes]]:
+        try:
+            with self._asked(self._timeout) as child:
+                send(child.questions, what.encode(), name.encode("utf-8", "replace"))
+                send_length(child.questions, size)
+                shutil.copyfileobj(content, child.questions, 1 << 20)
+                child.questions.flush()
+                yield child.answers
+        except Ended as ended:
+            raise UnreadableFile(self._reason(ended)) from ended
 
-    def stop(self) -> None:
-        """Break off the reading at hand, from any thread: it ends as an unreadable file does."""
-        child = self._child
-        if child is not None:
-            child.kill()
-
-    def close(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.close()
-
-    def _ask(self, child: Child, what: str, content: IO[bytes], size: int, name: str) -> None:
-        send(child.questions, what.encode(), name.encode("utf-8", "replace"))
-        send_length(child.questions, size)
-        shutil.copyfileobj(content, child.questions, 1 << 20)
-        child.questions.flush()
-
-    def _cause_of_death(self, child: Child) -> str:
-        complaints = child.last_words()
-        if child.timed_out:
+    def _reason(self, ended: Ended) -> str:
+        if ended.timed_out:
             return f"Reading the file took more than {self._timeout:g} seconds and was given up."
-        if b"memory allocation" in complaints:
+        if b"memory allocation" in ended.last_words:
             return f"Reading the file takes more than {self._memory_mb} MB of memory."
         return "The file is damaged in a way that breaks its reading."
 
