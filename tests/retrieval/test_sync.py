@@ -205,15 +205,21 @@ def test_a_cancelled_first_sync_fails_the_index_and_a_later_one_keeps_what_it_ha
     assert statuses[library.pk]["chunks"] == library.chunks.count()
 
 
-def test_a_cancel_ends_a_sync_at_work(settings):
+def begin_sync(files: int) -> tuple[Index, Sync, threading.Thread]:
+    """Of so many files of 21,000 characters; its first documents are there."""
     directory = make_directory()
-    for number in range(300):
+    for number in range(files):
         make_file(directory, f"{number}.md", f"# {number}\n\n" + "Some text, and more. " * 1000)
     index = make_index(directory=directory, synced=False)
     work = index.syncs.create()
     thread = threading.Thread(target=in_thread, args=[run_sync, work.pk])
     thread.start()
     wait_until(lambda: Document.objects.filter(index=index).count() > 3)
+    return index, work, thread
+
+
+def test_a_cancel_ends_a_sync_at_work(settings):
+    index, work, thread = begin_sync(files=300)
 
     cancel_sync(index)
     thread.join(20)
@@ -224,14 +230,7 @@ def test_a_cancel_ends_a_sync_at_work(settings):
 
 
 def test_a_sync_loses_nothing_when_the_process_that_embeds_is_killed():
-    directory = make_directory()
-    for number in range(60):
-        make_file(directory, f"{number}.md", f"# {number}\n\n" + "Some text, and more. " * 1000)
-    index = make_index(directory=directory, synced=False)
-    work = index.syncs.create()
-    thread = threading.Thread(target=in_thread, args=[run_sync, work.pk])
-    thread.start()
-    wait_until(lambda: Document.objects.filter(index=index).count() > 3)
+    index, work, thread = begin_sync(files=60)
 
     embedded._apart.stop()
     thread.join(30)
