@@ -464,12 +464,16 @@ def test_what_else_an_answer_cites_of_the_page_is_boxed_and_leads_there(client, 
 
     pane = client.get(here).content.decode()
     url = unescape(re.search(r'hx-get="([^"]*\.svg[^"]*)"', pane)[1])
-    boxes = client.get(url).content.decode()
+    drawn = client.get(url)
+    boxes = drawn.content.decode()
     alone = client.get(address("page_marks", leaflet, 2), {"start": 50, "end": 90}).content.decode()
 
     assert [unescape(one) for one in re.findall('href="([^"]*)"', boxes)] == [f"{there}#passage"]
     assert boxes.count("<rect") == 2 and "<title>Cited: rules.md · " in boxes
     assert "<a" not in alone
+    assert drawn["Cache-Control"] == "private, no-cache"  # the answer may come to cite more
+    assert client.get(url, headers={"If-None-Match": drawn["ETag"]}).status_code == 304
+
     client.force_login(make_user("colleague"))
     assert client.get(url).status_code == 404
     Session.objects.update(sharing=Session.Sharing.READ_ONLY)

@@ -1,6 +1,7 @@
 """The file behind a document: its pages as pictures, and its bytes to take away."""
 
 from collections.abc import AsyncIterator
+from itertools import chain
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -49,10 +50,12 @@ async def marks(
     start, end = number_of(request, "start"), number_of(request, "end")
     cited = await sync_to_async(_cited)(request, document, session_id) if session_id else []
     others = [one for one in cited if (one.start, one.end) != (start, end)]
-    headers = _kept(document, number, start, end, number_of(request, "turn"))
+    spans = [(start, end), *((one.start, one.end) for one in others)]
+    headers = _kept(document, number, *chain.from_iterable(spans))
+    if session_id:  # whose answer may come to cite more, and whose reader may lose it
+        headers["Cache-Control"] = "private, no-cache"
     if unchanged := get_conditional_response(request, headers["ETag"]):
         return unchanged
-    spans = [(start, end), *((one.start, one.end) for one in others)]
     passages = [passage_on_page(document, *span, number) for span in spans]
     try:
         found = await places(document.directory_file.file, number, passages)
