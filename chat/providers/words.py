@@ -10,9 +10,11 @@ from functools import lru_cache
 
 import snowballstemmer
 
-_TERM = re.compile(r"[^\W_]+")
-# A letter or digit as it stands in a term, anything else as the blank between two.
-_ASCII = "".join(one.lower() if one.isalnum() else " " for one in map(chr, range(128)))
+_WIDE_MARK = re.compile(r"[^\0-\x7f\w]")
+# A letter or digit as it stands in a term, any other of ASCII as the blank between two.
+_LETTERS = bytes(
+    one if one > 127 or chr(one).isalnum() else 32 for one in bytes(range(256)).lower()
+)
 
 _ENGLISH = """
     a about above after again against all also am among an and any are as at be because been before
@@ -40,9 +42,10 @@ STOPWORDS = frozenset((_ENGLISH + _GERMAN).split())
 
 def terms(text: str) -> list[str]:
     """The words and numbers of a text in reading order, lower case, stopwords included."""
-    if text.isascii():  # most texts are, and this takes a third of the time
-        return text.translate(_ASCII).split()
-    return _TERM.findall(text.lower())
+    if not text.isascii():
+        text = _WIDE_MARK.sub(" ", text.lower())
+    # A table of bytes takes a third of the time that an expression does.
+    return text.encode().translate(_LETTERS).decode().split()
 
 
 def content_terms(text: str) -> list[str]:
@@ -64,6 +67,7 @@ def stem(term: str) -> str:
     """The Porter stem of a lower-case term, as SQLite's ``porter`` tokenizer makes it."""
     if not hasattr(_stemmer, "porter"):
         _stemmer.porter = snowballstemmer.stemmer("porter")
+        _stemmer.porter.maxCacheSize = 0  # its own takes twice as long as the stemming
     return _stemmer.porter.stemWord(term)
 
 
