@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from tokenizers import Tokenizer
 from tokenizers.models import Model
 
-_KEPT = 1_000_000  # characters kept at hand, some 30 MB
+_KEPT = 2_000_000  # characters kept at hand, some 30 MB
 
 _BLANK = "▁"  # what the tokenizer makes of one
 _MARKS = r"[\0-/:-@\[-`{-\x7f]"
