@@ -1,6 +1,7 @@
 """Search in PostgreSQL: BM25 over a table of postings, vectors by pgvector."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -17,7 +18,7 @@ from chat.retrieval.base import Candidate, Condition, Query
 from .conditions import COLUMNS, SQL, allowed_documents, any_value, negated
 from .frequencies import Found, Frequencies
 from .sketches import let_through
-from .stems import asked_stems, count_stems, plain, stem_of
+from .stems import asked_stems, counted_terms, plain, stem_of
 
 _REBUILT_AT_ONCE = 1_000  # chunks
 
@@ -192,9 +193,9 @@ def _as_text(vector: Vectors) -> str:
 
 def _weights(title: str, text: str) -> Iterator[tuple[str, float]]:
     """Each stem of a chunk with its part of the BM25: all of it but how rare the word is."""
-    counts, words = count_stems(title, text, stem_of)
+    terms, words = counted_terms(title, text)
     length = words / _USUAL_LENGTH
-    for word, count in counts.items():
+    for word, count in Counter(map(stem_of, terms)).items():
         yield word, count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * length))
 
 

@@ -6,9 +6,10 @@ them is asked for is not: one question in 10,000 then counts a word too many.
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from .frequencies import Found
 from .shelf import Shelf
-from .stems import count_stems, stem_of
+from .stems import counted_terms, stem_of
 
 Ids = NDArray[np.int64]
 Floats = NDArray[Any]
@@ -32,15 +33,28 @@ _MOST_ROWS = 2**24  # an index: a row has 24 bits of a posting, a count eight
 _FETCHED_AT_ONCE = 10_000  # rows
 
 
-def packed_words(title: str, text: str) -> tuple[int, bytes]:
-    """What ``chat_words`` keeps of a chunk: how many words it has; and four bytes for each stem,
-    then one for each count."""
-    counts, length = count_stems(title, text, _numbers.__getitem__)
-    stems = np.fromiter(counts, "<u4", len(counts))
-    most = max(counts.values(), default=0)
-    if most > 255:
-        counts = {stem: min(count, 255) for stem, count in counts.items()}
-    return length, stems.tobytes() + bytes(counts.values())
+def packed_words(passages: Iterable[tuple[str, str]]) -> list[tuple[int, bytes]]:
+    """What ``chat_words`` keeps of each passage, a title and a text: how many words it has; and
+    four bytes for each stem, then one for each count.
+
+    Those of all are counted at once, in half the time that a counter for each takes.
+    """
+    numbers: list[int] = []
+    lengths, ends = [], [0]
+    for title, text in passages:
+        terms, length = counted_terms(title, text)
+        numbers += map(_numbers.__getitem__, terms)
+        lengths.append(length)
+        ends.append(len(numbers))
+    rows = np.arange(len(ends), dtype=np.uint64) << 32
+    packed = np.repeat(rows[:-1], np.diff(ends)) | np.array(numbers, np.uint64)
+    packed, counts = np.unique(packed, return_counts=True)
+    stems, few = packed.astype("<u4").tobytes(), np.minimum(counts, 255).astype(np.uint8).tobytes()
+    spans = pairwise(np.searchsorted(packed, rows).tolist())
+    return [
+        (length, stems[4 * start : 4 * end] + few[start:end])
+        for length, (start, end) in zip(lengths, spans, strict=True)
+    ]
 
 
 class _Numbers(dict[str, int]):

@@ -5,6 +5,7 @@ Where memory does not suffice, FTS5 ranks by words in their stead, to the same s
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -44,15 +45,7 @@ class SQLiteSearch:
 
     def _write(self, ids: str) -> None:
         """In few statements of few rows: at each, this thread waits for its turn in Python."""
-        with connection.cursor() as cursor:
-            cursor.execute(f"DELETE FROM chat_fulltext WHERE rowid IN ({_VALUES})", [ids])
-            cursor.execute(
-                f"""
-                INSERT INTO chat_fulltext (rowid, scope, title, text)
-                SELECT chunk.id, substr(chunk.index_id, 5), {_TITLE}, chunk.text {_WRITTEN}
-                """,
-                [ids],
-            )
+        with connection.cursor() as cursor, ThreadPoolExecutor(1) as thread:
             cursor.execute(
                 f"""
                 SELECT json_group_array(
@@ -62,15 +55,24 @@ class SQLiteSearch:
                 [ids],
             )
             [(found,)] = cursor.fetchall()
-            rows = [
-                (*keys, *packed_words(title, text)) for *keys, title, text in orjson.loads(found)
-            ]
-            if not rows:
+            if not (chunks := orjson.loads(found)):
                 return
+            *keys, titles, texts = zip(*chunks, strict=True)
+            # Beside the full text, which SQLite makes without Python.
+            words = thread.submit(packed_words, zip(titles, texts, strict=True))
+            cursor.execute(f"DELETE FROM chat_fulltext WHERE rowid IN ({_VALUES})", [ids])
+            cursor.execute(
+                f"""
+                INSERT INTO chat_fulltext (rowid, scope, title, text)
+                SELECT chunk.id, substr(chunk.index_id, 5), {_TITLE}, chunk.text {_WRITTEN}
+                """,
+                [ids],
+            )
+            rows = zip(*keys, *zip(*words.result(), strict=True), strict=True)
             cursor.execute(
                 f"""
                 REPLACE INTO chat_words (chunk_id, document_id, index_id, length, stems)
-                VALUES {", ".join(["(%s, %s, %s, %s, %s)"] * len(rows))}
+                VALUES {", ".join(["(%s, %s, %s, %s, %s)"] * len(chunks))}
                 """,
                 [value for row in rows for value in row],
             )

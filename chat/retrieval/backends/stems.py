@@ -2,27 +2,16 @@
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Callable
-from typing import TypeVar
 
 from chat.providers.words import content_terms, stem, terms
-
-Key = TypeVar("Key", str, int)
 
 TITLE_WEIGHT = 2  # a word of the title counts so often
 
 
-def count_stems(title: str, text: str, as_key: Callable[[str], Key]) -> tuple[Counter[Key], int]:
-    """How often each stem counts in a passage, and how many words the passage has.
-
-    ``as_key`` makes of a term its stem, or what is to stand for that.
-    """
+def counted_terms(title: str, text: str) -> tuple[list[str], int]:
+    """The terms of a passage, each as often as it counts; and how many words the passage has."""
     in_title, in_text = terms(title), terms(text)
-    counts = Counter(map(as_key, in_text))
-    for key in map(as_key, in_title):
-        counts[key] += TITLE_WEIGHT
-    return counts, len(in_title) + len(in_text)
+    return in_title * TITLE_WEIGHT + in_text, len(in_title) + len(in_text)
 
 
 def asked_stems(text: str) -> list[str]:
