@@ -174,7 +174,10 @@ class _Making:
                 self._finish(file, document)
             else:
                 stale.append((file, document and document.pk))
-        with closing(ahead(self._drafts(stale))) as batches:
+        with (
+            closing(ahead(self._drafts(stale))) as read,
+            closing(ahead(map(self._with_vectors, read))) as batches,
+        ):
             for drafts in batches:
                 self._store(drafts)
                 for draft in drafts:
@@ -216,10 +219,10 @@ class _Making:
                 or sum(len(draft.spans) for draft in drafts) >= AT_ONCE
                 or time.monotonic() - begun > _STORED_AFTER
             ):
-                yield self._with_vectors(drafts)
+                yield drafts
                 drafts, begun = [], time.monotonic()
         if drafts:
-            yield self._with_vectors(drafts)
+            yield drafts
 
     def _draft(self, file: DirectoryFile, document_id: int | None) -> Draft:
         document = Document(
