@@ -173,6 +173,7 @@ def if_there_is_room() -> Iterator[None]:
         logger.error("the disk is full, make room error=%s", exc)
 
 
-# Of the system's reasons SQLite tells but ENOSPC; a quota or a limit is an error in writing.
-_FULL_SQLITE = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
+# Of the system's reasons SQLite tells but ENOSPC; a quota or a limit is an error in writing, of
+# which its full text tells no more than that it is one.
+_FULL_SQLITE = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR")
 _FULL_POSTGRES = "53100"
