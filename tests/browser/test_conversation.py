@@ -73,7 +73,7 @@ def sign_in(page: Page, carrel: Server) -> None:
     page.goto("/")
     page.fill("[name=username]", carrel.username)
     page.fill("[name=password]", carrel.password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator("#prompt")).to_be_visible()
     wait_for_scripts(page)
 
@@ -205,7 +205,7 @@ def test_escape_stops_unless_something_nearer_takes_it_and_keeps_what_was_writte
 
     expect(page.locator(RUNNING)).to_have_count(0)
     expect(page.locator(".answer")).to_contain_text("t000003")
-    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
     model.wait_until(open=0)
 
 
@@ -268,7 +268,7 @@ def test_a_draft_survives_a_reload_and_goes_with_the_sending(page: Page, model: 
 def test_what_was_written_elsewhere_survives_a_reload_too(page: Page, model: StandIn):
     ask(page)
     expect(page.locator(DONE)).to_be_visible()
-    page.get_by_role("button", name="A bad answer").click()
+    page.get_by_role("button", name="A bad answer", exact=True).click()
     change = page.get_by_role("link", name="Change the question")
     question, why = page.locator(".question textarea"), page.locator("[name=comment]")
     title = page.get_by_label("Title", exact=True)
@@ -335,7 +335,7 @@ def test_who_signs_in_again_in_another_tab_goes_on_where_they_were(
     ask(page)
     expect(page.locator(DONE)).to_be_visible()
     other.goto("/")
-    other.get_by_role("button", name="Sign out").click()
+    other.get_by_role("button", name="Sign out", exact=True).click()
     expect(page.locator("#gone")).to_contain_text("You are signed out")
     sign_in(other, carrel)
 
@@ -370,7 +370,7 @@ def test_without_script_a_question_is_asked_and_its_answer_read(
     page.goto("/")
 
     page.fill("#prompt", "Does it work?")
-    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Send", exact=True).click()
 
     expect(page.locator(".answer")).to_contain_text("Quietly said")
     page.locator(".answer a.citation").click()
@@ -408,7 +408,7 @@ def test_the_focus_stays_where_something_was_pressed(page: Page, model: StandIn)
     ask(page)
     expect(page.locator(DONE)).to_be_visible()
 
-    bad = page.get_by_role("button", name="A bad answer")
+    bad = page.get_by_role("button", name="A bad answer", exact=True)
     bad.press("Enter")
     expect(bad).to_have_attribute("aria-pressed", "true")
     expect(bad).to_be_focused()
@@ -457,7 +457,7 @@ def test_a_question_put_meanwhile_waits_its_turn_and_can_be_changed(page: Page, 
     send = page.get_by_role("button", name="Send", exact=True)
     expect(send).to_be_hidden()
     page.fill("#prompt", "Second question, unfin")
-    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
     send.dblclick()
     waiting = page.locator(".waiting")
     expect(waiting.locator(".waiting__text")).to_have_text("Second question, unfin")
@@ -468,7 +468,7 @@ def test_a_question_put_meanwhile_waits_its_turn_and_can_be_changed(page: Page, 
     page.reload()
     waiting.get_by_text("Change").click()
     expect(waiting.get_by_label("Your question")).to_have_value("Second question, finished?")
-    waiting.get_by_role("button", name="Save").click()
+    waiting.get_by_role("button", name="Save", exact=True).click()
     expect(waiting.locator(".waiting__text")).to_have_text("Second question, finished?")
     expect(waiting.locator(".waiting__text")).to_be_visible()
     model.go_on()
@@ -488,7 +488,7 @@ def test_a_waiting_question_can_be_taken_back(context: BrowserContext, page: Pag
     other = context.new_page()
     other.goto(page.url)
     expect(other.locator(".waiting")).to_contain_text("Never mind?")
-    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
 
     for one in (page, other):
         expect(one.locator(".waiting")).to_have_count(0)
@@ -507,7 +507,7 @@ def test_an_answer_given_again_is_a_branch_and_every_page_shows_the_chosen_one(
     other = context.new_page()
     other.goto(page.url)
 
-    page.get_by_role("button", name="Answer again").first.click()
+    page.get_by_role("button", name="Answer again", exact=True).first.click()
     for one in (page, other):
         expect(one.locator(".answer")).to_have_text(["Another answer."])
         expect(one.locator(".ways")).to_contain_text("2/2")
@@ -516,7 +516,7 @@ def test_an_answer_given_again_is_a_branch_and_every_page_shows_the_chosen_one(
     page.reload()
     assert dom(page) == watched
 
-    other.get_by_role("button", name="The one before").click()
+    other.get_by_role("button", name="The one before", exact=True).click()
 
     for one in (page, other):
         expect(one.locator(".answer")).to_have_count(2)
@@ -537,7 +537,7 @@ def test_a_question_is_put_in_other_words_beside_the_old_ones(page: Page, model:
     expect(page.locator("#prompt")).to_be_focused()
     expect(page.locator(".answer")).to_have_text("At ten on Sundays.")
     expect(page.locator(".turn")).to_have_count(1)
-    page.get_by_role("button", name="The one before").click()
+    page.get_by_role("button", name="The one before", exact=True).click()
     expect(page.locator(".question h2")).to_contain_text("opne?")
     page.get_by_role("link", name="Change the question").click()
     expect(page.locator(".question textarea")).to_have_value("When does it opne?")
@@ -556,7 +556,7 @@ def test_a_page_that_was_away_comes_back_to_the_branch_that_is_read_now(
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     context.set_offline(False)
 
-    other.get_by_role("button", name="Answer again").click()
+    other.get_by_role("button", name="Answer again", exact=True).click()
     expect(other.locator(".answer")).to_have_text("Another answer.")
     page.evaluate("Object.defineProperty(document, 'hidden', {value: false, configurable: true})")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
@@ -574,20 +574,20 @@ def test_without_script_questions_wait_branch_and_are_rated(
     page = context.new_page()
     page.goto("/")
     page.fill("#prompt", "First?")
-    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Send", exact=True).click()
     page.get_by_role("link", name="Hold it still").click()
     page.fill("#prompt", "Which colour do the lamps of the reading room have?")
-    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator(".waiting__text")).to_contain_text("Which colour")
     model.go_on()
     expect(page.locator(DONE)).to_have_count(2)
 
-    page.get_by_role("button", name="Answer again").last.click()
+    page.get_by_role("button", name="Answer again", exact=True).last.click()
     expect(page.locator(".ways")).to_contain_text("2/2")
     expect(page.locator(".answer").last).to_contain_text("Once more.")
-    page.get_by_role("button", name="A good answer").last.click()
+    page.get_by_role("button", name="A good answer", exact=True).last.click()
 
-    expect(page.get_by_role("button", name="A good answer").last).to_have_attribute(
+    expect(page.get_by_role("button", name="A good answer", exact=True).last).to_have_attribute(
         "aria-pressed", "true"
     )
     context.close()
@@ -598,13 +598,13 @@ def test_an_answer_is_rated_and_the_reason_kept(page: Page, model: StandIn):
     ask(page, "Which colour?")
     expect(page.locator(DONE)).to_be_visible()
 
-    page.get_by_role("button", name="A bad answer").click()
+    page.get_by_role("button", name="A bad answer", exact=True).click()
     page.get_by_label("What was good or bad about it").fill("It is green.")
     page.get_by_role("button", name="Send", exact=True).first.click()
     expect(page.locator(".feedback__why summary")).to_contain_text("It is green.")
     page.reload()
 
-    expect(page.get_by_role("button", name="A bad answer")).to_have_attribute(
+    expect(page.get_by_role("button", name="A bad answer", exact=True)).to_have_attribute(
         "aria-pressed", "true"
     )
     expect(page.locator(".feedback__why summary")).to_contain_text("It is green.")
@@ -616,11 +616,11 @@ def test_a_deleted_session_is_gone_at_once_and_can_be_brought_back(page: Page, m
     address = page.url
     page.locator(".row").first.hover()
     page.locator(".row__more").first.click()
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
 
     expect(page.locator("h1")).to_contain_text("What would you like to look up")
     expect(page.locator("#details")).to_be_hidden()
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
 
     expect(page).to_have_url(address)
     expect(page.locator(".question")).to_contain_text("Delete me?")
@@ -664,17 +664,17 @@ def test_a_colleague_with_the_link_follows_asks_and_is_told_when_the_sharing_end
     theirs.goto(page.url)
     theirs.fill("[name=username]", "cleo")
     theirs.fill("[name=password]", "reading room")
-    theirs.get_by_role("button", name="Sign in").click()
+    theirs.get_by_role("button", name="Sign in", exact=True).click()
     expect(theirs.locator(RUNNING)).to_contain_text("t000003")
     wait_for_scripts(theirs)
     ask(theirs, "Which colour do the lamps of the reading room have?")
     expect(page.locator(".waiting")).to_contain_text("Cleo")
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     for one in (page, theirs):
         expect(one.locator(".answer").nth(1)).to_have_text("Green.")
         expect(one.locator(".question__asker")).to_have_text(["Cleo"])
     page.get_by_role("link", name="Shared", exact=True).click()
-    page.get_by_role("button", name="Stop sharing").click()
+    page.get_by_role("button", name="Stop sharing", exact=True).click()
 
     expect(theirs.get_by_role("alert").first).to_contain_text("no longer shared with you")
     ask(theirs, "And on Mondays?")
@@ -688,7 +688,7 @@ def test_a_session_is_renamed_in_the_rail_and_above_its_text(page: Page, model: 
     page.locator(".row").first.hover()
     page.locator(".row__more").first.click()
     page.get_by_label("Title").fill("A better name")
-    page.get_by_role("button", name="Rename").click()
+    page.get_by_role("button", name="Rename", exact=True).click()
 
     expect(page.locator("#title")).to_have_text("A better name")
     expect(page.locator(".row__title").first).to_have_text("A better name")
@@ -804,7 +804,7 @@ def test_nothing_is_wrong_with_the_looks_of_an_answer_under_way(page: Page, mode
     narrow = lost(page)
 
     expect(page.locator(RUNNING)).to_be_visible()
-    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
     expect(page.locator(".waiting")).to_have_count(0)
     page.keyboard.press("Escape")
     assert (under_way, narrow) == ([], [])
@@ -859,7 +859,7 @@ def test_who_reads_further_up_is_offered_a_way_down_and_not_taken_there(page: Pa
 
     scroller.hover()
     page.mouse.wheel(0, -400)
-    down = page.get_by_role("button", name="New text below")
+    down = page.get_by_role("button", name="New text below", exact=True)
     expect(down).to_be_visible()
     at_rest(page)  # a wheel turns on for a while
     stood_at = scroller.evaluate("scroller => scroller.scrollTop")

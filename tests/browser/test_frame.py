@@ -86,7 +86,7 @@ def test_a_new_session_and_its_new_name_reach_another_tab(
     other = context.new_page()
     other.goto(f"/chat/{session}/details/")
     other.get_by_label("Title").fill("Doors")
-    other.get_by_role("button", name="Rename").click()
+    other.get_by_role("button", name="Rename", exact=True).click()
 
     expect(row(page, session)).to_contain_text("Doors")
 
@@ -147,10 +147,10 @@ def test_a_session_is_deleted_and_brought_back_on_every_page(
 
     row(page, session).hover()
     row(page, session).locator(".row__more").click()
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
     expect(row(other, session)).to_have_count(0)
     expect(other.get_by_role("alert").first).to_contain_text("was deleted")
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
 
     expect(row(page, session)).to_be_visible()
     expect(row(other, session)).to_be_visible()
@@ -195,7 +195,7 @@ def test_the_rows_that_were_loaded_stay_when_the_list_changes(browser: Browser, 
     page.goto("/library/")
     page.fill("[name=username]", "collector")
     page.fill("[name=password]", "reading room")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     rows = page.locator("#sessions .row")
     expect(rows).to_have_count(50)
     asked: list[Route] = []
@@ -214,7 +214,7 @@ def test_the_rows_that_were_loaded_stay_when_the_list_changes(browser: Browser, 
     far.hover()
     far.locator(".row__more").click()
 
-    page.get_by_role("button", name="Put into the archive").click()
+    page.get_by_role("button", name="Put into the archive", exact=True).click()
 
     expect(rows).to_have_count(129)
     expect(far).to_have_count(0)
@@ -222,7 +222,7 @@ def test_the_rows_that_were_loaded_stay_when_the_list_changes(browser: Browser, 
     near = rows.filter(has_text="Session 119")
     near.hover()
     near.locator(".row__more").click()
-    page.get_by_role("button", name="Pin").click()
+    page.get_by_role("button", name="Pin", exact=True).click()
     expect(page.locator("[data-fixed] .row")).to_contain_text("Session 119")
     expect(rows).to_have_count(129)
     context.close()
@@ -236,7 +236,7 @@ def test_sharing_is_one_choice_and_tells_who_came(page: Page, session: str):
     expect(page.get_by_label("Link", exact=True)).to_have_value(re.compile(f"/chat/{session}/$"))
     expect(page.get_by_label("Can read")).to_be_focused()
     expect(page.locator("#sheet")).to_contain_text("Nobody else has opened it yet.")
-    page.get_by_role("button", name="Stop sharing").click()
+    page.get_by_role("button", name="Stop sharing", exact=True).click()
     expect(page.get_by_label("Private")).to_be_checked()
     page.keyboard.press("Escape")
 
@@ -265,21 +265,23 @@ def test_without_script_a_session_is_renamed_pinned_put_away_deleted_and_brought
     session = begin(server, "Quietly?")
     page.goto(f"/chat/{session}/details/")
     page.get_by_label("Title").fill("Whispers")
-    page.get_by_role("button", name="Rename").click()
+    page.get_by_role("button", name="Rename", exact=True).click()
     page.goto(f"/chat/{session}/details/")
-    page.get_by_role("button", name="Pin").click()
+    page.get_by_role("button", name="Pin", exact=True).click()
     expect(page.locator("[data-fixed] .row", has_text="Whispers")).to_be_visible()
     page.goto(f"/chat/{session}/details/")
-    page.get_by_role("button", name="Put into the archive").click()
+    page.get_by_role("button", name="Put into the archive", exact=True).click()
     expect(row(page, session)).to_have_count(0)
     page.goto("/archive/")
-    page.locator(".row", has_text="Whispers").get_by_role("button", name="Take out").click()
+    page.locator(".row", has_text="Whispers").get_by_role(
+        "button", name="Take out", exact=True
+    ).click()
     expect(row(page, session)).to_be_visible()
     page.goto(f"/chat/{session}/details/")
 
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
     expect(row(page, session)).to_have_count(0)
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
 
     expect(row(page, session)).to_be_visible()
 
@@ -297,9 +299,9 @@ def test_without_script_the_language_is_chosen_and_a_key_made_and_revoked(script
     expect(page.locator("h1")).to_have_text("Your account")
 
     page.get_by_label("What it is for").fill("Short-lived")
-    page.get_by_role("button", name="Make a key").click()
+    page.get_by_role("button", name="Make a key", exact=True).click()
     expect(page.locator("#secret")).to_contain_text("crl-")
-    page.get_by_role("button", name="Revoke “Short-lived”").click()
+    page.get_by_role("button", name="Revoke “Short-lived”", exact=True).click()
 
     expect(page.get_by_role("region", name="API keys")).to_be_visible()
     expect(page.get_by_role("region", name="API keys")).not_to_contain_text("Short-lived")
@@ -310,7 +312,7 @@ def test_the_theme_follows_the_person_to_another_browser(
 ):
     page.goto("/")
     with page.expect_response("**/theme/"):
-        page.get_by_role("button", name="Switch between light and dark").click()
+        page.get_by_role("button", name="Switch between light and dark", exact=True).click()
     theme = page.locator("html").get_attribute("data-theme") or ""
 
     context = browser.new_context(base_url=server.url, storage_state=signed_in)

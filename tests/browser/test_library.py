@@ -17,7 +17,7 @@ def make_index(page: Page, name: str = "Garden") -> None:
     page.goto("/library/")
     page.locator("summary", has_text="New index").click()
     page.get_by_label("Name", exact=True).fill(name)
-    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Create", exact=True).click()
     expect(page.locator("h1")).to_have_text(name)
 
 
@@ -78,14 +78,14 @@ def test_an_upload_is_cancelled_and_tried_again_and_few_go_at_once(empty: Page):
     first = empty.locator(".upload", has_text="0.md")
     expect(empty.locator('.upload[data-state="sending"]')).to_have_count(3)
     expect(empty.locator('.upload[data-state="waiting"]')).to_have_count(2)
-    first.get_by_role("button", name="Cancel").click()
+    first.get_by_role("button", name="Cancel", exact=True).click()
     expect(first).to_have_attribute("data-state", "cancelled")
     expect(empty.locator('.upload[data-state="sending"]')).to_have_count(3)
     for route in held[1:4]:
         route.abort()
     expect(empty.locator('.upload[data-state="failed"]').first).to_contain_text("The line was lost")
     empty.unroute("**/files/")
-    first.get_by_role("button", name="Try again").click()
+    first.get_by_role("button", name="Try again", exact=True).click()
 
     expect(first).to_have_attribute("data-state", "done")
 
@@ -111,7 +111,7 @@ def test_files_are_added_without_javascript(browser: Browser, server, signed_in)
     page.set_input_files(
         "#files", files=[{"name": "a.md", "mimeType": "text/markdown", "buffer": b"# A"}]
     )
-    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("button", name="Upload", exact=True).click()
 
     expect(page.locator("tbody tr")).to_contain_text("a.md")
     context.close()
@@ -121,7 +121,7 @@ def test_a_file_dropped_into_a_new_index_answers_a_question(page: Page):
     page.goto("/library/")
     page.locator("summary", has_text="New index").click()
     page.get_by_label("Name", exact=True).fill("Garden")
-    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Create", exact=True).click()
     expect(page.locator("h1")).to_have_text("Garden")
 
     page.set_input_files(
@@ -151,7 +151,7 @@ def test_a_file_of_the_same_name_takes_the_place_of_the_old_one(page: Page):
     page.goto("/library/")
     page.locator("summary", has_text="New index").click()
     page.get_by_label("Name", exact=True).fill("Twice")
-    page.get_by_role("button", name="Create").dblclick()
+    page.get_by_role("button", name="Create", exact=True).dblclick()
     for text in (b"The first version.", b"The second version."):
         page.set_input_files(
             "#files", files=[{"name": "note.md", "mimeType": "text/markdown", "buffer": text}]

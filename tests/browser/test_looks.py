@@ -41,7 +41,7 @@ def open_page(page: Page, name: str, session_url: str) -> None:
     elif name == "menu":
         page.goto(session_url)
         page.locator('.bar [hx-target="#details"]').click()
-        expect(page.get_by_role("button", name="Rename")).to_be_visible()
+        expect(page.get_by_role("button", name="Rename", exact=True)).to_be_visible()
     elif name == "sheet":
         page.goto(session_url)
         page.get_by_role("link", name="Share", exact=True).click()

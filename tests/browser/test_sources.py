@@ -52,7 +52,7 @@ def library(context: BrowserContext) -> str:
     page.goto("/library/")
     page.locator("summary", has_text="New index").click()
     page.get_by_label("Name", exact=True).fill("Sources")
-    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Create", exact=True).click()
     page.set_input_files(
         "#files",
         files=[

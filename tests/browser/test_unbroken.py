@@ -27,7 +27,7 @@ def cookies(browser: Browser, carrel: Server) -> StorageState:
     page.goto("/")
     page.fill("[name=username]", carrel.username)
     page.fill("[name=password]", carrel.password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator("#prompt")).to_be_visible()
     state = context.storage_state()
     context.close()
@@ -138,12 +138,12 @@ def test_the_other_tab_stops_it(context: BrowserContext, page: Page, stand_in: S
     other = context.new_page()
     other.goto(page.url)
     shows_word(other, 3)
-    other.get_by_role("button", name="Stop").click()
+    other.get_by_role("button", name="Stop", exact=True).click()
 
     for one in (page, other):
         expect(one.locator(RUNNING)).to_have_count(0)
         shows_word(one, 3)
-        expect(one.get_by_role("button", name="Send")).to_be_visible()
+        expect(one.get_by_role("button", name="Send", exact=True)).to_be_visible()
     stand_in.wait_until(open=0)
     assert page.locator(".answer").inner_text() == other.locator(".answer").inner_text()
 
