@@ -130,6 +130,6 @@ async def test_rights_that_end_unannounced_are_missed_while_an_answer_is_written
 
     assert (await rest_of(frames, 15)).rstrip().endswith("event: close\ndata: gone")
     await cancel_turn(shared)
-    await asyncio.wait(set(runs._tasks.values()))
+    await asyncio.gather(*runs._tasks.values())
     await log.writer.drain()
     conf.chat_model.cache_clear()

@@ -76,10 +76,10 @@ def test_one_that_is_killed_leaves_an_end_that_the_other_shows(pair, session, st
     here, there = pair
     with here.api() as api, there.api() as other, events(other, session) as followed:
         stream = Stream(followed)
-        with prompt(api, session) as given:
-            Stream(given).read_until("text_delta", 3)
+        with prompt(api, session):
+            seen = stream.read_until("text_delta", 3)  # what only the one knew is lost with it
             here.kill("web")
-        seen = stream.read_until("stop")
+        seen += stream.read_until("stop")
     here.start("web")
 
     assert "interrupted" in seen[-1][2]["error"]
