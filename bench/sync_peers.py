@@ -1,7 +1,14 @@
-"""The peer of ``bench.sync_speed``, run by it in an environment of its own."""
+"""The peer of ``bench.sync_speed``, run by it in an environment of its own.
+
+    python sync_peers.py FOLDER [--kept]
+
+With ``--kept`` what a sync also leaves is made and written to a disk: the documents by their
+hashes, so that the next run skips them, the vectors, and an index of the words.
+"""
 
 import resource
 import sys
+import tempfile
 import time
 from importlib.metadata import distribution
 from pathlib import Path
@@ -31,6 +38,9 @@ def main() -> None:
         from llama_index.core.base.embeddings.base import BaseEmbedding
         from llama_index.core.ingestion import IngestionPipeline
         from llama_index.core.node_parser import SentenceSplitter
+        from llama_index.core.storage.docstore import SimpleDocumentStore
+        from llama_index.core.vector_stores import SimpleVectorStore
+        from llama_index.retrievers.bm25 import BM25Retriever
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
     except ImportError as error:
@@ -59,21 +69,30 @@ def main() -> None:
         async def _aget_query_embedding(self, query: str) -> list[float]:
             return self._get_text_embedding(query)
 
+    is_kept = "--kept" in sys.argv
+    vectors = SimpleVectorStore() if is_kept else None
     pipeline = IngestionPipeline(
         transformations=[
             # As long as Carrel's chunks, in tokens.
             SentenceSplitter(chunk_size=256, chunk_overlap=40),
             Static(embed_batch_size=512),
-        ]
+        ],
+        docstore=SimpleDocumentStore() if is_kept else None,
+        vector_store=vectors,
     )
     pipeline.run(documents=[Document(text="A reading room.")])
     started = time.perf_counter() - began
     before, cpu, began = peak(), time.process_time(), time.perf_counter()
     documents = SimpleDirectoryReader(sys.argv[1]).load_data()
     nodes = pipeline.run(documents=documents)
+    if vectors:
+        with tempfile.TemporaryDirectory() as folder:
+            pipeline.persist(folder)
+            vectors.persist(f"{folder}/vectors.json")
+            BM25Retriever.from_defaults(nodes=nodes).persist(f"{folder}/words")
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     size = sum(path.stat().st_size for path in Path(sys.argv[1]).iterdir())
-    who = "LlamaIndex, nothing stored"
+    who = "LlamaIndex, kept" if is_kept else "LlamaIndex, nothing kept"
     report(who, started, seconds, cpu, size, len(nodes), peak() - before)
 
 

@@ -5,8 +5,8 @@
 Text files made of the collections' documents, about 30 KB each, are synced as a worker does, then
 three times as many, which should take no more memory. With ``PEERS=/path/to/python`` (see
 ``bench.search_speed``; and ``wordllama``) LlamaIndex's ingestion pipeline reads, splits and embeds
-the same files with the same vectors; it stores nothing, where a sync writes text, chunks, vectors
-and full text to the database.
+the same files with the same vectors: once as it comes, when it stores nothing, where a sync writes
+text, chunks, vectors and full text to the database; and once keeping what a sync keeps, in files.
 
 Both first do one short file, in the time called start: a worker, too, starts once. Their chunks are
 not of one length, so the text they come from is the fairer measure. Memory is the peak of each
@@ -53,7 +53,8 @@ def compare(count: int, with_peer: bool) -> None:
         python = os.environ.get("PEERS")
         if with_peer and python:
             script = Path(__file__).with_name("sync_peers.py")
-            subprocess.run([python, str(script), folder], check=False)
+            for how in ([], ["--kept"]):
+                subprocess.run([python, str(script), folder, *how], check=False)
         elif with_peer:
             print("  peers left out: set PEERS to the Python of an environment that has them")
 

@@ -8,6 +8,7 @@ CarrelError
 ├── Conflict           409  right request, wrong moment
 │   └── Settled        409  ... and waiting will not change it
 ├── TooLarge           413
+├── QuotaReached       429  asked too much for now
 ├── Unavailable        503  something this needs is down
 │   ├── SearchFailed
 │   └── NoRoom             ... a disk, which is full
@@ -92,6 +93,17 @@ class Settled(Conflict):
 class TooLarge(CarrelError):
     code = "too_large"
     status = 413
+
+
+class QuotaReached(CarrelError):
+    """``wait`` is after how many seconds there will be room again."""
+
+    code = "quota_reached"
+    status = 429
+
+    def __init__(self, message: str, wait: int):
+        super().__init__(message)
+        self.wait = wait
 
 
 class Unavailable(CarrelError):

@@ -7,6 +7,7 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -27,6 +28,7 @@ from chat.models import (
     Membership,
     Preferences,
     QueuedPrompt,
+    Quota,
     Role,
     Session,
     SignIn,
@@ -100,6 +102,7 @@ def fill(name: str) -> dict[str, object]:
     rows += [Feedback.objects.create(turn=turn, user=key.user, rating="good", comment="Right.")]
     rows += [session.queued_prompts.create(asked_by=key.user, prompt="And then?")]
     rows += [Visit.objects.create(session=session, user=key.user)]
+    rows += [Quota.objects.create(group=Group.objects.create(name=f"{name}, noted"))]
     rows += [Preferences.objects.create(user=key.user, language="de")]
     Client().force_login(key.user)
     rows += [SignIn.objects.get(user=key.user)]

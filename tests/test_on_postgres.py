@@ -15,6 +15,7 @@ ROOMS = [
     "tests/contracts",
     "tests/events",
     "tests/models/test_prepared.py",
+    "tests/runs/test_quotas.py",
     "tests/runs/test_turns.py",
     "tests/retrieval/test_sync.py",
     "tests/retrieval/test_worker.py",

@@ -29,8 +29,8 @@ async def start_turn(
 
     With ``instead_of``, a turn of the session, the new one is a branch beside it, and the session
     goes on from there. Raises Invalid, NotFound (the actor may not ask there, or not search that),
-    Settled (the session is bound to other indexes), Conflict (a turn is running) or Unavailable
-    (this process is about to end); then nothing was kept.
+    Settled (the session is bound to other indexes), Conflict (a turn is running), QuotaReached or
+    Unavailable (this process is about to end); then nothing was kept.
     """
     asked = Prompt(prompt, index_ids, require_all_indexes, model, instead_of)
     asked.check()

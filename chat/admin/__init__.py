@@ -3,7 +3,19 @@
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from . import audit, documents, events, files, indexes, keys, people, projects, sessions, turns
+from . import (
+    audit,
+    documents,
+    events,
+    files,
+    indexes,
+    keys,
+    people,
+    projects,
+    quotas,
+    sessions,
+    turns,
+)
 
 __all__ = [
     "audit",
@@ -14,6 +26,7 @@ __all__ = [
     "keys",
     "people",
     "projects",
+    "quotas",
     "sessions",
     "turns",
 ]

@@ -20,6 +20,7 @@ from chat.errors import (
     ModelError,
     NoKey,
     NoRoom,
+    QuotaReached,
     Settled,
     Unavailable,
     is_full,
@@ -28,6 +29,9 @@ from chat.errors import (
 from .json import answer
 
 logger = logging.getLogger(__name__)
+
+
+PATIENCE = 60  # seconds that the SDKs wait if told to; told to wait longer, they ask again soon
 
 
 class Problem(BaseModel):
@@ -53,7 +57,7 @@ EVERYWHERE = {400: Problem, 401: Problem, 404: Problem, 422: Faults, 503: Proble
 
 
 def or_else(*statuses: int) -> dict[int, type[BaseModel]]:
-    """What else an operation may answer: 403, 409; 413 where it takes a body."""
+    """What else an operation may answer: 403, 409; 413 where it takes a body; 429 where it asks."""
     return dict.fromkeys(statuses, Problem)
 
 
@@ -91,6 +95,9 @@ def on_carrel_error(request: HttpRequest, exc: CarrelError) -> HttpResponse:
             return problem([{"loc": exc.loc, "msg": exc.message, "type": exc.code}], 422)
         case Settled():
             return problem(exc.message, exc.status, x_should_retry="false")
+        case QuotaReached():
+            settled = {"x_should_retry": "false"} if exc.wait > PATIENCE else {}
+            return problem(exc.message, exc.status, Retry_After=str(exc.wait), **settled)
         case Unavailable() | ModelError():
             return problem(exc.message, Unavailable.status, Retry_After="2")
     return problem(exc.message, exc.status)

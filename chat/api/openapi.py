@@ -107,6 +107,12 @@ ERRORS = {
         "The request makes no sense as it stands.",
         [{"loc": ["query", "page_size"], "msg": "Input should be …", "type": "greater_than_equal"}],
     ),
+    429: refused(
+        "The key's user has asked as much as their quota allows.",
+        "Your quota of questions within an hour (60) is used up. Try again in 12 minutes.",
+        "Retry-After",
+        "x-should-retry",
+    ),
     503: refused(
         "Something this needs is down, or the disk is full.",
         "The database is not available just now.",

@@ -45,7 +45,7 @@ class NewMessage(BaseModel):
 
 @router.post(
     "/{session_id}/messages/stream",
-    response={200: None} | or_else(403, 409, 413),
+    response={200: None} | or_else(403, 409, 413, 429),
     openapi_extra=EVENT_STREAM,
     summary="Ask, and stream the answer",
 )

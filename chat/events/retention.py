@@ -1,11 +1,11 @@
-"""What the log need not keep: deltas whose whole is there, and sessions that were deleted."""
+"""What is not kept: deltas whose whole is there, and sessions deleted or too long out of use."""
 
 from datetime import timedelta
 
 from django.db.models import Max, Min
 from django.utils import timezone
 
-from chat.models import Event, Session, Turn
+from chat.models import Event, Project, Session, Turn
 
 DELTAS_FOR = timedelta(minutes=10)  # after their turn's end: a client that lost its line resumes
 DELETED_FOR = timedelta(days=1)  # long after a deletion can be undone
@@ -25,6 +25,18 @@ def drop_deltas() -> int:
         count += Event.objects.filter(pk__in=found).delete()[0]
     left = deltas.aggregate(first=Min("pk"))["first"]
     _whole_up_to = newest if left is None else min(newest, left - 1)
+    return count
+
+
+def retire_sessions() -> int:
+    """Delete sessions out of use for longer than their project keeps them; answers how many."""
+    count = 0
+    told = Project.objects.exclude(sessions_kept_days=None)
+    for project, days in told.values_list("pk", "sessions_kept_days"):
+        since = timezone.now() - timedelta(days=days)
+        old = Session.objects.live().filter(project=project, last_used_at__lt=since)
+        unused = old.exclude(turns__state=Turn.State.RUNNING)
+        count += unused.update(deleted_at=timezone.now())
     return count
 
 

@@ -8,6 +8,7 @@ from .indexes import Index, Sync
 from .joining import join_default_project
 from .people import Preferences
 from .projects import ORGANIZATION_ID, Actor, APIKey, Membership, Project, Role
+from .quotas import Quota
 from .requests import CreateOnce
 from .sessions import MAX_INDEXES, BoundIndex, QueuedPrompt, Session, Turn
 from .sign_ins import SignIn
@@ -33,6 +34,7 @@ __all__ = [
     "Preferences",
     "Project",
     "QueuedPrompt",
+    "Quota",
     "Role",
     "Session",
     "SignIn",

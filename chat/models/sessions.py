@@ -185,6 +185,7 @@ class Turn(models.Model):
         models.SET_NULL,
         null=True,
         related_name="turns",
+        db_index=False,  # ``turns_of_a_person`` begins with it
         verbose_name=_("asked by"),
     )
     parent = models.ForeignKey(  # the turn it follows; turns with one parent are branches
@@ -230,6 +231,7 @@ class Turn(models.Model):
                 condition=Q(state="done", citations=0),
                 name="turns_without_sources",
             ),
+            models.Index(fields=["asked_by", "-created_at"], name="turns_of_a_person"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(

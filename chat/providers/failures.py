@@ -99,7 +99,7 @@ class Failures:
         elif isinstance(exc, httpx.ProxyError):
             reason = "the proxy before it does not answer"
         elif isinstance(cause, aiohttp.ConnectionTimeoutError):
-            reason = f"no connection within {_spelled(CONNECT_TIMEOUT)}"
+            reason = f"no connection within {spelled(CONNECT_TIMEOUT)}"
         elif isinstance(cause, aiohttp.ClientConnectorError):
             reason = "nothing answers at its address"
         else:
@@ -126,7 +126,7 @@ class Failures:
     def silence(self, begun: bool) -> ModelError:
         where = "fell silent in mid-answer" if begun else "did not begin to answer"
         return ModelTimeout(
-            f"{self.noun} {where}: not a word within {_spelled(self.timeout)}. Try again. "
+            f"{self.noun} {where}: not a word within {spelled(self.timeout)}. Try again. "
             + self._operator(self._slow)
         )
 
@@ -195,7 +195,7 @@ class Failures:
     def _busy(self, complaint: Complaint) -> str:
         when = "in a minute"
         if complaint.retry_after:
-            when = f"in {_spelled(complaint.retry_after)}"
+            when = f"in {spelled(complaint.retry_after)}"
         state, advice = "is overloaded or still starting", "look into the endpoint's log"
         if complaint.status == 429:
             state, advice = "has too much to do", "raise the endpoint's limits"
@@ -238,7 +238,10 @@ def _texts(payload: Payload) -> list[str]:
     return [*messages, *asked, *payload.get("input", ()), *payload.get("documents", ())]
 
 
-def _spelled(seconds: float) -> str:
+def spelled(seconds: float) -> str:
+    """A stretch of time for people; ``chat.web.said`` knows it in other languages."""
+    if seconds >= 7_200:
+        return f"{seconds / 3_600:.0f} hours"
     if seconds >= 120:
         return f"{seconds / 60:.0f} minutes"
     return "1 second" if seconds == 1 else f"{seconds:.3g} seconds"

@@ -26,6 +26,8 @@ from chat.models import (
 from chat.models.prepared import Prepared, insert, made, update
 from chat.models.sessions import lease_end
 
+from .quotas import check_quota
+
 BUSY = "An answer is still being written in this session. Wait for it, or stop it first."
 LOCKED = (
     "This session's indexes were fixed by its first message. Name some of those, or start a new "
@@ -60,12 +62,13 @@ def claim(actor: Actor, session_id: str, prompt: Prompt) -> tuple[Turn, Stamped]
     """The new turn, leased to this process, and its ``user_input``.
 
     Raises NotFound (the actor may not ask there, or not search that), Invalid, Settled (the
-    session is bound to other indexes) or Conflict (a turn is running).
+    session is bound to other indexes), Conflict (a turn is running) or QuotaReached.
     """
     session = lock(actor, session_id)
     named = indexes_of(actor, session, prompt.index_ids)
     if _running.rows(session=session.pk) and not settle_dead(session.pk):
         raise Conflict(BUSY)
+    check_quota(actor)
     return _begin(actor, session, prompt, named)
 
 
@@ -73,7 +76,8 @@ def claim(actor: Actor, session_id: str, prompt: Prompt) -> tuple[Turn, Stamped]
 def claim_queued(session_id: str) -> tuple[Actor, Turn, Stamped] | None:
     """The session's oldest queued prompt as a turn; None if there is none, or a turn is running.
 
-    A prompt whose author may not ask here any more is dropped.
+    A prompt whose author may not ask here any more is dropped. Their quota has counted it since it
+    waits, and is not asked again.
     """
     if not _queued.rows(session=session_id):
         return None
@@ -93,10 +97,12 @@ def claim_queued(session_id: str) -> tuple[Actor, Turn, Stamped] | None:
 def queue(actor: Actor, session_id: str, prompt: Prompt) -> QueuedPrompt:
     """Keep the prompt for when the running turn ends. Raises as ``claim``, but never Conflict."""
     session = lock(actor, session_id)
+    index_ids = indexes_of(actor, session, prompt.index_ids)
+    check_quota(actor)
     return session.queued_prompts.create(
         asked_by=actor.person,
         prompt=prompt.text,
-        index_ids=indexes_of(actor, session, prompt.index_ids),
+        index_ids=index_ids,
         model=prompt.model,
     )
 

@@ -27,6 +27,8 @@ SENTENCES = [
     gettext_noop("Wait for it, or stop it first."),
     gettext_noop("This session's indexes were fixed by its first message."),
     gettext_noop("Name some of those, or start a new session for others."),
+    gettext_noop("Your quota of questions within an hour (%(limit)s) is used up."),
+    gettext_noop("Your quota of tokens within 24 hours (%(limit)s) is used up."),
     gettext_noop("Not found."),
     gettext_noop("No such session."),
     gettext_noop("No such index."),
@@ -132,6 +134,7 @@ SENTENCES = [
     gettext_noop("1 second"),
     gettext_noop("%(n)s seconds"),
     gettext_noop("%(n)s minutes"),
+    gettext_noop("%(n)s hours"),
     gettext_noop("The model endpoint"),
     gettext_noop("The embedding endpoint"),
     # Room

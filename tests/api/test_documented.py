@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from chat.agent.citations import Shown, resolve
 from chat.api.example import CITATION, PASSAGE
 from chat.api.openapi import A_DIRECTORY_FILE, AN_INDEX, OWN
-from chat.models import CreateOnce, DirectoryFile, Index, Role, Session
+from chat.models import CreateOnce, DirectoryFile, Index, Quota, Role, Session, Turn
 from chat.models.sessions import lease_end
 from tests.factories import make_file, make_index, make_key, make_session, make_user
 
@@ -161,6 +161,14 @@ def test_the_wrong_moment():
 
     check(409, answers(api, ids, lambda name: idle.get(name, {}), "k"))
     assert DirectoryFile.objects.filter(unique_id="taken").count() == 1
+
+
+@transactional
+def test_a_quota_that_is_used_up(api: Caller, mine):
+    Turn.objects.update(asked_by=Session.objects.get(pk=mine["session_id"]).owner)
+    Quota.objects.create(turns_per_hour=1)
+
+    check(429, answers(api, mine))
 
 
 def test_what_waiting_cannot_cure_says_so(api: Caller):

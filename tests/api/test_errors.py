@@ -1,8 +1,12 @@
 """Everything that goes wrong has one shape."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from chat import conf
+from chat.models import Quota, Session, Turn
 from tests.factories import make_directory, make_file, make_index
 from tests.stand_in.fixture import closed_url
 
@@ -159,3 +163,23 @@ def test_another_project_or_organisation_is_not_found(api: Caller, stranger: Cal
     assert [answer.status_code for answer in answers] == [404, 404]
     assert answers[0].json() == answers[1].json()
     assert organisation.status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("ago", "seconds", "again"), [(20, 2400, "false"), (59.5, 30, None)])
+def test_who_has_asked_too_much_is_told_when_to_ask_again(api: Caller, ago, seconds, again):
+    index = make_index()
+    asked, other = (api.post("/chat").json()["session_id"] for _ in range(2))
+    owner = Session.objects.get(pk=asked).owner
+    turn = Turn.objects.create(session_id=asked, seq=1, asked_by=owner, state="done")
+    Turn.objects.filter(pk=turn.pk).update(created_at=timezone.now() - timedelta(minutes=ago))
+    Quota.objects.create(turns_per_hour=1)
+
+    message = {"index_ids": [index.pk], "prompt": "And now?"}
+    response = api.post(f"/chat/{other}/messages/stream", message)
+
+    assert response.status_code == 429
+    assert "is used up" in response.json()["detail"]
+    assert int(response["Retry-After"]) == pytest.approx(seconds, abs=5)
+    assert response.get("x-should-retry") == again
+    assert not Session.objects.get(pk=other).turns.exists()

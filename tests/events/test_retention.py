@@ -10,7 +10,7 @@ from chat.events import retention
 from chat.events.leases import row
 from chat.events.log import EventLog
 from chat.events.types import Stamped, Stop, Text, TextDelta, UserInput
-from chat.models import Event, Session, Turn
+from chat.models import Event, Project, Session, Turn
 from tests.factories import make_session
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,3 +87,18 @@ def test_a_dead_turn_that_nobody_reads_is_ended():
 
     assert session.turns.get().state == Turn.State.INTERRUPTED
     assert running.turns.get().state == Turn.State.RUNNING
+
+
+def test_sessions_go_that_nobody_uses_for_longer_than_their_project_keeps_them():
+    old, fresh, running = answered(timedelta(hours=1)), answered(timedelta(hours=1)), answered(None)
+    long_ago = timezone.now() - timedelta(days=31)
+    Session.objects.exclude(pk=fresh.pk).update(last_used_at=long_ago)
+
+    call_command("worker", batch=True)
+    assert Session.objects.live().count() == 3  # as long as no project says how long
+
+    Project.objects.update(sessions_kept_days=30)
+    call_command("worker", batch=True)
+
+    assert {*Session.objects.live()} == {fresh, running}
+    assert Session.objects.filter(pk=old.pk).exists()  # for a day yet, as any that is deleted

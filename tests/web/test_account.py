@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chat.events.types import Text, UserInput
-from chat.models import APIKey, Event, Session, SignIn
+from chat.models import APIKey, Event, Quota, Session, SignIn, Turn
 from chat.web import sign_ins
 from tests.factories import make_key, make_project, make_session, make_user
 from tests.web.conftest import done, write_turn
@@ -221,3 +221,17 @@ def test_a_browser_in_use_is_noted_again_after_a_while(client, reader, monkeypat
     page(client, "account")
 
     assert SignIn.objects.get().seen_at > timezone.now() - timedelta(minutes=1)
+
+
+def test_who_has_a_quota_sees_how_much_of_it_is_left(client, reader):
+    assert "account-quota" not in page(client, "account")
+
+    Quota.objects.create(turns_per_hour=60, tokens_per_day=20_000)
+    Turn.objects.create(
+        session=make_session(reader), seq=1, asked_by=reader, state="done", input_tokens=1_500
+    )
+    html = " ".join(page(client, "account").split())
+
+    assert "1 of 60 questions within an hour" in html
+    assert "1,500 of 20,000 tokens within 24 hours" in html
+    assert 'max="20000" value="1500"' in html

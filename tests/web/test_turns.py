@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chat.events.types import UserInput
-from chat.models import Event, Feedback, QueuedPrompt, Session, Turn
+from chat.models import Event, Feedback, QueuedPrompt, Quota, Session, Turn
 from tests.factories import make_project, make_user
 from tests.web.conftest import full_size, write_turn
 
@@ -226,6 +226,25 @@ def test_without_script_an_answer_asked_for_twice_is_written_once(client, sessio
     assert again["Location"] == reverse("session", args=[session.pk]) + f"#turn-{new.pk}"
     assert Turn.objects.count() == (2 if state == "running" else 3)
     assert other_words.status_code == (409 if state == "running" else 302)
+
+
+@in_threads
+@pytest.mark.parametrize("script", [{}, {"hx-request": "true"}])
+def test_who_has_asked_too_much_keeps_the_question_and_is_told_when(
+    client, session, answered, reader, script
+):
+    answered()
+    Turn.objects.update(asked_by=reader, created_at=timezone.now() - timedelta(minutes=50))
+    Quota.objects.create(turns_per_hour=1)
+
+    asked = {"prompt": "And what now?"}
+    response = client.post(reverse("turns", args=[session.pk]), asked, headers=script)
+
+    html = response.content.decode()
+    assert response.status_code == 429
+    assert "Your quota of questions within an hour (1) is used up. Try again in 10 minutes." in html
+    assert script or "And what now?" in html
+    assert Turn.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

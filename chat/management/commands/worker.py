@@ -12,7 +12,7 @@ from django.db import OperationalError, close_old_connections, connection
 from django_tasks_db.management.commands import db_worker
 
 from chat.events.leases import process_name, settle_lapsed
-from chat.events.retention import drop_deltas, purge_sessions
+from chat.events.retention import drop_deltas, purge_sessions, retire_sessions
 from chat.retrieval.leases import stopping
 from chat.tasks import prune, queue_due_syncs, queue_purge, recover
 
@@ -96,6 +96,8 @@ def _look_after_work() -> None:
         queue_purge()
         settle_lapsed()
         drop_deltas()
+        if count := retire_sessions():
+            logger.info("sessions retired count=%d", count)
         purge_sessions()
         prune()
     except Exception:

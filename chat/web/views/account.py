@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from chat.models import APIKey, Preferences, SignIn
 from chat.models.sign_ins import SignInQuerySet
+from chat.runs.quotas import allowances
 from chat.web.export import as_zip
 from chat.web.forms import Appearance, NewKey, Password, Profile
 from chat.web.people import actor_of, signed_in
@@ -149,6 +150,7 @@ def _page(
         "key": NewKey(actor),
         "keys": keys,
         "sign_ins": _sign_ins(request),
+        "allowances": allowances(actor),
         "now": timezone.now(),
         "issued": issued,
         "secret": secret,
