@@ -1,5 +1,8 @@
 """What to search for when a question leans on the ones before it."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from chat.events.transcript import Transcript
 from chat.providers.base import ChatModel, Message
 from chat.providers.words import content_terms, terms
@@ -13,7 +16,8 @@ _LEANING = frozenset(
 """)
 )
 _OPENINGS = ("and ", "what about", "how about", "but ", "or ", "und ", "was ist mit", "also ")
-_SHORT = 3  # content words: fewer say too little to search for by themselves
+_SHORT = 3  # content words: fewer may say too little to search for by themselves
+_CARRIED = 12  # words of the query before
 REWRITE_SECONDS = 4.0  # that a search may wait for the model's wording
 _LONGEST = 300  # characters of it
 _TOLD = 2, 600  # turns before, and characters of each of their answers, that the model is told
@@ -26,44 +30,50 @@ _INSTRUCTION = (
 )
 
 
-async def standalone(question: str, transcript: Transcript, model: ChatModel) -> str:
-    """What to search for: the question, or the model's wording of one that leans on others.
+Fit = Callable[[str], Awaitable[float]]
 
-    Without a model that writes, or when it fails or is slow, by ``search_text``.
+
+async def standalone(question: str, transcript: Transcript, model: ChatModel, fit: Fit) -> str:
+    """What to search for: the question, or a wording of one that leans on those before.
+
+    The model's wording, or without a model that writes, or when it fails or is slow, ``leaning``.
+    Where the question alone does not tell whether it leans, what it finds does: ``fit`` answers
+    how well the best passage fits a query, from 0 to 1.
     """
-    if model.writes and transcript.exchanges and _refers(question):
-        turns, length = _TOLD
-        told = [
-            f"Question: {exchange.question}\nAnswer: {exchange.answer[:length]}"
-            for exchange in transcript.exchanges[-turns:]
-        ]
-        asked = "\n\n".join([*told, f"Last question: {question}"])
-        messages = [Message("system", _INSTRUCTION), Message("user", asked)]
-        if query := await one_line(model, messages, REWRITE_SECONDS, _LONGEST):
-            return query
-    return search_text(question, transcript)
-
-
-def search_text(question: str, transcript: Transcript) -> str:
-    """The question, with the words of the last one it seems to lean on put before it.
-
-    A question leans when it is short, opens like a continuation, or speaks of "it" and "them".
-    """
-    if not transcript.exchanges or not _leans(question):
+    if not transcript.exchanges:
         return question
-    earlier = search_text(
-        transcript.exchanges[-1].question, Transcript(transcript.exchanges[:-1][-2:])
-    )
+    if _refers(question):
+        return await _reworded(question, transcript, model) or leaning(question, transcript)
+    if len(content_terms(question)) >= _SHORT:
+        return question
+    wordings = leaning(question, transcript), question
+    fits = await asyncio.gather(*map(fit, wordings))
+    return wordings[fits.index(max(fits))]
+
+
+def leaning(question: str, transcript: Transcript) -> str:
+    """The question, with the words before it that were searched for the last time."""
     said = set(terms(question))
-    kept = [word for word in dict.fromkeys(content_terms(earlier)) if word not in said]
-    return f"{' '.join(kept)} {question}" if kept else question
+    words = dict.fromkeys(content_terms(transcript.exchanges[-1].query))
+    carried = [word for word in words if word not in said][:_CARRIED]
+    return " ".join([*carried, question])
 
 
-def _leans(question: str) -> bool:
-    return _refers(question) or len(content_terms(question)) < _SHORT
+async def _reworded(question: str, transcript: Transcript, model: ChatModel) -> str | None:
+    if not model.writes:
+        return None
+    turns, length = _TOLD
+    told = [
+        f"Question: {exchange.question}\nAnswer: {exchange.answer[:length]}"
+        for exchange in transcript.exchanges[-turns:]
+    ]
+    asked = "\n\n".join([*told, f"Last question: {question}"])
+    messages = [Message("system", _INSTRUCTION), Message("user", asked)]
+    return await one_line(model, messages, REWRITE_SECONDS, _LONGEST)
 
 
 def _refers(question: str) -> bool:
+    """Whether it opens like a continuation, speaks of "it" and "them", or says next to nothing."""
     return (
         question.strip().lower().startswith(_OPENINGS)
         or not _LEANING.isdisjoint(terms(question))

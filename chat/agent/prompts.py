@@ -36,6 +36,7 @@ _MARKER = re.compile(rf"\s?{MARKER.pattern}")
 
 def opening(
     question: str,
+    query: str,
     transcript: Transcript,
     excerpts: Sequence[Excerpt],
     index_names: Sequence[str],
@@ -51,7 +52,7 @@ def opening(
     return [
         Message("system", INSTRUCTIONS),
         *history(transcript, int(context_tokens * HISTORY_SHARE)),
-        Message("user", content, question=question, excerpts=tuple(shown)),
+        Message("user", content, question=question, query=query, excerpts=tuple(shown)),
     ]
 
 
@@ -152,6 +153,6 @@ def _exchange_messages(exchange: Exchange) -> list[Message]:
     """A past turn, without its numbers: they meant passages that are not shown any more."""
     answer = _MARKER.sub("", exchange.answer) or "(No answer was written.)"
     return [
-        Message("user", exchange.question, question=exchange.question),
+        Message("user", exchange.question, question=exchange.question, query=exchange.query),
         Message("assistant", answer),
     ]

@@ -87,7 +87,7 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
     begun is whole in the log and every call there has its result.
     """
     toolbox = Toolbox(job.index_names)
-    query = await standalone(job.question, job.transcript, job.model)
+    query = await standalone(job.question, job.transcript, job.model, toolbox.fit)
     taken, tokens = set(job.call_ids), job.context_tokens
     search = Call("retrieve_0", "retrieve", {"query": query, "index_ids": list(job.index_names)})
     (found,) = await _use(
@@ -95,7 +95,7 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
     )
     if found.failed:
         raise found.failed
-    asking = Asking(job, toolbox, found.excerpts, log)
+    asking = Asking(job, query, toolbox, found.excerpts, log)
     for number in range(1, MAX_ROUNDS + 1):
         tally.rounds = number
         reply = Reply(log, asking)
@@ -122,9 +122,12 @@ async def answer(job: Job, log: TurnLog, tally: Tally) -> None:
 class Asking:
     """Which model is asked, and what it is told."""
 
-    def __init__(self, job: Job, toolbox: Toolbox, excerpts: Sequence[Excerpt], log: TurnLog):
+    def __init__(
+        self, job: Job, query: str, toolbox: Toolbox, excerpts: Sequence[Excerpt], log: TurnLog
+    ):
         self.model = job.model
-        self._job, self._toolbox, self._excerpts, self._log = job, toolbox, excerpts, log
+        self._job, self._query = job, query
+        self._toolbox, self._excerpts, self._log = toolbox, excerpts, log
         self._tokens = job.context_tokens
         self._rounds: list[Message] = []  # what its tool calls have added
         self._numbers: set[int] = set()  # of the passages in them
@@ -133,8 +136,12 @@ class Asking:
     def messages(self) -> list[Message]:
         names = list(self._job.index_names.values())
         job, tokens = self._job, self._tokens
-        opening = prompts.opening(job.question, job.transcript, self._excerpts, names, tokens)
-        return opening + self._rounds
+        return [
+            *prompts.opening(
+                job.question, self._query, job.transcript, self._excerpts, names, tokens
+            ),
+            *self._rounds,
+        ]
 
     @property
     def shown(self) -> dict[int, citations.Shown]:

@@ -137,6 +137,14 @@ class Toolbox:
             excerpts.append(_excerpt(number, passage))
         return Outcome({"results": results}, tuple(excerpts))
 
+    async def fit(self, query: str) -> float:
+        """How well the best passage fits a query, from 0 to 1; 0 where the search fails."""
+        try:
+            found = await search(Query(query, tuple(self.index_names), top_k=1))
+        except CarrelError:
+            return 0.0
+        return max(map(_score, found), default=0.0)
+
     async def find(self, index_id: str, file_name_contains: str) -> Outcome:
         self._require(index_id)
         files = await _find(index_id, file_name_contains)
@@ -241,8 +249,12 @@ def _once(passages: Iterable[Passage]) -> list[Passage]:
 
 def _excerpt(number: int, passage: Passage) -> Excerpt:
     page = f", page {passage.page_start}" if passage.page_start else ""
-    score = passage.score if passage.rerank_score is None else passage.rerank_score
-    return Excerpt(number, passage.file_name + page, passage.heading, passage.text, score)
+    name = passage.file_name + page
+    return Excerpt(number, name, passage.heading, passage.text, _score(passage))
+
+
+def _score(passage: Passage) -> float:
+    return passage.score if passage.rerank_score is None else passage.rerank_score
 
 
 def _named(document: Document) -> dict[str, str]:

@@ -109,9 +109,10 @@ class EventLog:
         return stamped_rows(rows.order_by("seq")) + [one for one in unsaved if one.seq > after]
 
     def spoken(self, session_id: str, before: int, count: int) -> list[Stamped]:
-        """The last ``count`` questions and parts of answers before seq ``before`` on the current
-        branch, in order, and nothing of what was done in between. Synchronous."""
-        rows = on_branch(session_id).filter(seq__lt=before, type__in=Event.SAID)
+        """The last ``count`` questions, calls and parts of answers before seq ``before`` on the
+        current branch, in order, and nothing of what the calls brought. Synchronous."""
+        kinds = [*Event.SAID, Event.Type.TOOL_CALL]
+        rows = on_branch(session_id).filter(seq__lt=before, type__in=kinds)
         return stamped_rows(rows.order_by("-seq")[:count])[::-1]
 
     def join(self, session_id: str, person: int | None = None) -> Follower:

@@ -79,6 +79,12 @@ class Exchange:
         return "\n\n".join([*parts, self.open_text] if self.open_text else parts)
 
     @property
+    def query(self) -> str:
+        """What was searched for first: the question, complete in itself."""
+        first = next((use.call.arguments.get("query") for use in self.tool_uses), None)
+        return first if isinstance(first, str) else self.question
+
+    @property
     def citations(self) -> list[Mapping[str, Any]]:
         return [one for step in self.steps if isinstance(step, Text) for one in step.citations]
 

@@ -43,7 +43,8 @@ class Message:
     """One message of a conversation.
 
     ``excerpts`` repeats, as values, what ``content`` already says in words, so that a model in
-    this process need not parse prose. ``question`` is the person's prompt alone, without them.
+    this process need not parse prose. ``question`` is the person's prompt alone, without them, and
+    ``query`` what was searched for: it differs where the question leans on the one before.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -51,6 +52,7 @@ class Message:
     calls: tuple[Call, ...] = ()  # assistant
     call_id: str | None = None  # tool: the call it answers
     question: str = ""  # user
+    query: str = ""  # user
     excerpts: tuple[Excerpt, ...] = ()  # user, tool
 
 

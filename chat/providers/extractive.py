@@ -19,7 +19,7 @@ from chat.providers.base import (
     estimate_tokens,
 )
 from chat.providers.embedded import StaticEmbedder
-from chat.providers.questions import Question
+from chat.providers.questions import Asked, Question
 from chat.providers.quotable import Span, can_answer, quote, span_of, units
 from chat.providers.words import stem, terms
 
@@ -66,7 +66,7 @@ def answer(messages: Sequence[Message], embedder: StaticEmbedder) -> str:
     passages = [Passage(excerpt) for excerpt in best]
     if not any(passage.units for passage in passages):
         return NOTHING_FOUND
-    question = Question([messages[at].question or messages[at].content for at in asked])
+    question = Question([_asked(messages[at]) for at in asked])
     if not question.weights:
         return NOTHING_FITS
     picked = pick(question, rate(question, passages, embedder))
@@ -74,6 +74,11 @@ def answer(messages: Sequence[Message], embedder: StaticEmbedder) -> str:
         return NOTHING_FITS
     fits = picked[0].fit >= ENOUGH
     return phrase(quoted(question, picked), fits)
+
+
+def _asked(message: Message) -> Asked:
+    text = message.question or message.content
+    return Asked(text, leans=message.query not in ("", text))
 
 
 # What there is to answer from ---------------------------------------------------------------------

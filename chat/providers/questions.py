@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from chat.providers.quotable import Wants
-from chat.providers.words import content_terms, stem, terms
+from chat.providers.words import content_terms, stem
 
 LONGEST = 100  # words of a question that are looked at, its last ones
 BORROWED = 0.5  # weight of a word taken from the question before
@@ -42,14 +43,21 @@ _DOES = re.compile(  # a sentence that says what to do
     r"|(add|choose|click|create|enter|go|install|open|press|put|run|select|set|type|use)\b)",
     re.IGNORECASE,
 )
-_LEANING = frozenset(terms("it its they them their that this those these he his him she her there"))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked, and whether it cannot be understood without what was asked before it."""
+
+    text: str
+    leans: bool
 
 
 class Question:
     """The last question of some, and what it takes over from those before."""
 
-    def __init__(self, questions: Sequence[str]):
-        self.text = questions[-1]
+    def __init__(self, questions: Sequence[Asked]):
+        self.text = questions[-1].text
         chain = [self.text, *_leaned_on(questions)]
         self.is_instruction = any(map(_INSTRUCTION.search, chain))
         self.wants = Wants(self.is_instruction, any(map(_ENUMERATION.search, chain)))
@@ -80,11 +88,8 @@ class Question:
         return bool(_NAMED.search(self.text))
 
 
-def _leaned_on(questions: Sequence[str]) -> list[str]:
+def _leaned_on(questions: Sequence[Asked]) -> list[str]:
     """The questions before the last one that it cannot be understood without, newest first."""
-    found: list[str] = []
-    for leaning, before in pairwise(reversed(questions[-4:])):
-        if len(content_terms(leaning)) > 2 and _LEANING.isdisjoint(terms(leaning)):
-            break
-        found.append(before[-LONGEST * 10 :])
-    return found
+    newest_first = pairwise(reversed(questions[-4:]))
+    leaned = takewhile(lambda pair: pair[0].leans, newest_first)
+    return [before.text[-LONGEST * 10 :] for _, before in leaned]

@@ -15,7 +15,7 @@ from chat.events.types import ToolCall, UserInput
 from chat.models import Actor, Event, Index, Turn
 from chat.models.prepared import Prepared
 
-SPOKEN_FIRST = 64  # questions and parts of answers before it that a turn looks at, at first
+SPOKEN_FIRST = 64  # questions, calls and parts of answers before it that a turn looks at, at first
 
 _indexes = Prepared(
     lambda actor, ids: (

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from chat.agent import prompts
-from chat.agent.followups import search_text
 from chat.agent.titles import MAX_LENGTH, first_line
 from chat.agent.tools import Outcome
 from chat.events.transcript import Exchange, Transcript
@@ -25,7 +24,7 @@ def excerpt(number: int, length: int = 40) -> Excerpt:
 
 
 def test_passages_are_shown_under_their_numbers_before_the_question():
-    *_, asked = prompts.opening("Why?", Transcript(), [excerpt(1)], ["Handbook"], 8_000)
+    *_, asked = prompts.opening("Why?", "Why?", Transcript(), [excerpt(1)], ["Handbook"], 8_000)
 
     assert "[1] handbook.md, page 2 — Setup › Models\nxxxx" in asked.content
     assert asked.content.endswith("Question: Why?")
@@ -35,8 +34,8 @@ def test_passages_are_shown_under_their_numbers_before_the_question():
 def test_passages_stop_where_their_share_of_the_context_ends_but_one_is_always_shown():
     many = [excerpt(number, 4_000) for number in range(1, 9)]
 
-    shown = prompts.opening("Why?", Transcript(), many, [], 8_000)[-1].excerpts
-    least = prompts.opening("Why?", Transcript(), many, [], 10)[-1].excerpts
+    shown = prompts.opening("Why?", "Why?", Transcript(), many, [], 8_000)[-1].excerpts
+    least = prompts.opening("Why?", "Why?", Transcript(), many, [], 10)[-1].excerpts
 
     assert [one.number for one in shown] == [1, 2, 3]
     assert [one.number for one in least] == [1]
@@ -94,21 +93,6 @@ def test_a_result_has_only_the_passages_there_is_room_for():
     _, answer = prompts.round_messages("", [Call("a", "retrieve", {})] * 2, [told] * 2, 4_000)[1:]
     assert prompts.numbers_within(len(answer.content), told.result) == [1, 2]
     assert prompts.told(4_000, 2, Outcome(files)).result == files
-
-
-def test_a_question_that_leans_on_the_last_one_is_searched_with_its_words():
-    transcript = talked(("What was the revenue of Acme in 2022?", "12 M"))
-
-    assert search_text("And in 2023?", transcript) == "revenue acme 2022 And in 2023?"
-    assert search_text("How is it computed?", transcript).startswith("revenue acme 2022 ")
-
-
-def test_a_question_complete_in_itself_is_searched_as_it_is():
-    transcript = talked(("What was the revenue of Acme in 2022?", "12 M"))
-    question = "Which holidays does the Berlin office keep?"
-
-    assert search_text(question, transcript) == question
-    assert search_text("And in 2023?", Transcript()) == "And in 2023?"
 
 
 def test_a_title_is_one_clean_line_of_the_prompt():

@@ -65,7 +65,8 @@ def asked(*questions: str, texts: tuple[str, ...], score: float = 0.8) -> list[M
     )
     *earlier, last = questions
     history = [Message("user", f"{question}\n…", question=question) for question in earlier]
-    return [*history, Message("user", f"…\n{last}", question=last, excerpts=excerpts)]
+    query = " ".join(questions)
+    return [*history, Message("user", f"…\n{last}", question=last, query=query, excerpts=excerpts)]
 
 
 def quotes(text: str) -> list[tuple[str, int]]:

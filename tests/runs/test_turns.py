@@ -87,6 +87,28 @@ def copy_of(index: Index, text: str) -> Index:
     return copy
 
 
+@pytest.mark.parametrize(
+    ("question", "searched", "answer"),
+    [
+        ("How do I oil pumps?", "How do I oil pumps?", "To oil a pump, open its lid."),
+        ("What lamp colour?", "reading room open What lamp colour?", "Its lamps are green."),
+    ],
+)
+async def test_a_short_question_leans_on_the_last_one_if_more_is_found_so(
+    index, question, searched, answer
+):
+    other = await sync_to_async(copy_of)(index, "To oil a pump, open its lid. Close it again.")
+    session = await sync_to_async(make_session)(indexes=(index, other))
+    actor = Actor(await sync_to_async(lambda: session.owner)())
+
+    for prompt in ("When does the reading room open?", question):
+        turn = await start_turn(actor, session.pk, prompt)
+        events = await to_stop(session, turn.seq - 1)
+
+    assert last(events, ToolCall).arguments["query"] == searched
+    assert answer in last(events, Text).content
+
+
 async def test_a_passage_that_had_no_room_cannot_be_cited(model, index, settings):
     settings.LLM_CONTEXT_TOKENS = 10
     other = await sync_to_async(copy_of)(index, TEXT.replace("nine", "five"))
@@ -458,7 +480,7 @@ def test_no_more_is_read_of_a_long_session_than_the_model_can_be_told(session, l
     read = jobs.read_earlier(next_one)
 
     assert prompts.history(read, budget) == prompts.history(whole, budget) != []
-    assert not any(one.tool_uses for one in read.exchanges)
+    assert not any(use.result for one in read.exchanges for use in one.tool_uses)
     assert len(read.exchanges) < 250 or length == 4
     assert set(jobs._call_ids(next_one)) == {f"call_{seq}" for seq in range(0, 1_000, 4)}
 
