@@ -12,6 +12,7 @@ from pathlib import Path
 BENCHES = (
     "retrieval_quality",
     "embedded_answers",
+    "follow_ups",
     "mixed_folder",
     "search_speed",
     "sync_speed",

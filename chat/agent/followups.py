@@ -42,9 +42,12 @@ async def standalone(question: str, transcript: Transcript, model: ChatModel, fi
     """
     if not transcript.exchanges:
         return question
-    if _refers(question):
-        return await _reworded(question, transcript, model) or leaning(question, transcript)
-    if len(content_terms(question)) >= _SHORT:
+    length, refers = len(content_terms(question)), _refers(question)
+    if refers and (query := await _reworded(question, transcript, model)):
+        return query
+    if length < 2:
+        return leaning(question, transcript)
+    if length >= _SHORT and not refers:
         return question
     wordings = leaning(question, transcript), question
     fits = await asyncio.gather(*map(fit, wordings))
