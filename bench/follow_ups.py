@@ -60,7 +60,7 @@ def pairs(folder: Path) -> Iterator[tuple[str, list[Pair]]]:
 async def run(name: str, index_id: str, asked: Sequence[Pair]) -> None:
     from django.utils import timezone
 
-    from chat.agent.followups import leaning, standalone
+    from chat.agent.followups import standalone
     from chat.agent.tools import Toolbox
     from chat.events.transcript import Exchange, Transcript
     from chat.providers.extractive import ExtractiveModel
@@ -77,7 +77,8 @@ async def run(name: str, index_id: str, asked: Sequence[Pair]) -> None:
     counts: dict[bool, list[Any]] = {True: [], False: []}
     for before, text, right in asked:
         talk = Transcript([Exchange(1, 1, before, timezone.now())])
-        ways = text, leaning(text, talk), await standalone(text, talk, model, toolbox.fit)
+        carried = " ".join([*dict.fromkeys(content_terms(before)), text])
+        ways = text, carried, await standalone(text, talk, model, toolbox.fit)
         row = [await is_right(query, right) for query in ways]
         for is_short in {False, len(content_terms(text)) == 2}:
             counts[is_short].append(row)

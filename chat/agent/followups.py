@@ -1,7 +1,7 @@
 """What to search for when a question leans on the ones before it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from chat.events.transcript import Transcript
 from chat.providers.base import ChatModel, Message
@@ -36,29 +36,38 @@ Fit = Callable[[str], Awaitable[float]]
 async def standalone(question: str, transcript: Transcript, model: ChatModel, fit: Fit) -> str:
     """What to search for: the question, or a wording of one that leans on those before.
 
-    The model's wording, or without a model that writes, or when it fails or is slow, ``leaning``.
-    Where the question alone does not tell whether it leans, what it finds does: ``fit`` answers
-    how well the best passage fits a query, from 0 to 1.
+    The model's wording; without a model that writes, or when it fails or is slow, one with words
+    carried over. Of several that could be meant it is the one that finds most: ``fit`` answers how
+    well the best passage fits a query, from 0 to 1.
     """
     if not transcript.exchanges:
         return question
-    length, refers = len(content_terms(question)), _refers(question)
-    if refers and (query := await _reworded(question, transcript, model)):
+    if _refers(question) and (query := await _reworded(question, transcript, model)):
         return query
-    if length < 2:
-        return leaning(question, transcript)
-    if length >= _SHORT and not refers:
-        return question
-    wordings = leaning(question, transcript), question
-    fits = await asyncio.gather(*map(fit, wordings))
-    return wordings[fits.index(max(fits))]
+    meant = wordings(question, transcript.exchanges[-1].query)
+    if len(meant) == 1:
+        return meant[0]
+    fits = await asyncio.gather(*map(fit, meant))
+    return meant[fits.index(max(fits))]
 
 
-def leaning(question: str, transcript: Transcript) -> str:
-    """The question, with the words before it that were searched for the last time."""
+def wordings(question: str, before: str) -> list[str]:
+    """What a question may mean after another query, the likeliest first."""
+    length = len(content_terms(question))
+    if length >= _SHORT and not _refers(question):
+        return [question]
     said = set(terms(question))
-    words = dict.fromkeys(content_terms(transcript.exchanges[-1].query))
-    carried = [word for word in words if word not in said][:_CARRIED]
+    carried = [word for word in dict.fromkeys(content_terms(before)) if word not in said]
+    carried = carried[:_CARRIED]
+    found = [_joined(carried, question)]
+    if _continues(question) and len(carried) > 1:  # "and X?" may put X in place of what came last
+        found.append(_joined(carried[:-1], question))
+    if length > 1:
+        found.append(question)
+    return list(dict.fromkeys(found))
+
+
+def _joined(carried: Sequence[str], question: str) -> str:
     return " ".join([*carried, question])
 
 
@@ -78,7 +87,11 @@ async def _reworded(question: str, transcript: Transcript, model: ChatModel) -> 
 def _refers(question: str) -> bool:
     """Whether it opens like a continuation, speaks of "it" and "them", or says next to nothing."""
     return (
-        question.strip().lower().startswith(_OPENINGS)
+        _continues(question)
         or not _LEANING.isdisjoint(terms(question))
         or len(content_terms(question)) < 2
     )
+
+
+def _continues(question: str) -> bool:
+    return question.strip().lower().startswith(_OPENINGS)
