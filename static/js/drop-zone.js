@@ -1,6 +1,7 @@
 // Files and folders, dropped here or chosen: sent a few at a time, each with a bar, a way to stop
 // it and a way to try again. A folder's files keep their path as their name.
 const AT_ONCE = 3;
+const FINAL = [413, 422]; // what is wrong with the file itself: sending it again changes nothing
 const STATES = ["waiting", "sending", "done", "failed", "cancelled"];
 
 customElements.define("drop-zone", class extends HTMLElement {
@@ -53,7 +54,7 @@ customElements.define("drop-zone", class extends HTMLElement {
 
   enqueue(upload) {
     if (!upload.file) this.say(upload, "failed", this.dataset.unreadable);
-    else if (upload.file.size > Number(this.dataset.limit)) this.say(upload, "failed", this.dataset.large);
+    else if (upload.file.size > Number(this.dataset.limit)) this.say(upload, "failed", this.dataset.large, true);
     else this.say(upload, "waiting");
     this.next();
   }
@@ -76,7 +77,10 @@ customElements.define("drop-zone", class extends HTMLElement {
       const plain = request.getResponseHeader("Content-Type")?.startsWith("text/plain");
       if (request.status === 201) this.end(upload, "done");
       else if (request.status === 401) this.end(upload, "failed", this.dataset.out);
-      else this.end(upload, "failed", plain ? request.responseText : this.dataset.refused);
+      else {
+        const words = plain ? request.responseText : this.dataset.refused;
+        this.end(upload, "failed", words, FINAL.includes(request.status));
+      }
     });
     request.addEventListener("error", () => this.lose(upload));
     request.addEventListener("abort", () => this.end(upload, "cancelled"));
@@ -97,17 +101,18 @@ customElements.define("drop-zone", class extends HTMLElement {
     else this.say(upload, "cancelled");
   }
 
-  end(upload, state, words) {
-    this.say(upload, state, words);
+  end(upload, state, words, isFinal) {
+    this.say(upload, state, words, isFinal);
     this.next();
     const isFirst = this.uploads.done.size === 1;
     if (state === "done" && (isFirst || !this.unsent)) this.showState();
   }
 
-  say(upload, state, words = this.dataset[state]) {
+  say(upload, state, words = this.dataset[state], isFinal = false) {
     this.uploads[upload.state]?.delete(upload);
     this.uploads[state].add(upload);
     upload.state = upload.row.dataset.state = state;
+    upload.row.toggleAttribute("data-final", isFinal);
     upload.row.querySelector(".upload__state").textContent = words;
     upload.row.querySelector("progress").value = state === "done" ? 1 : 0;
     const all = STATES.reduce((sum, one) => sum + this.uploads[one].size, 0);

@@ -99,6 +99,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(empty: Page):
     )
 
     expect(empty.locator(".upload")).to_contain_text("Larger than the 512.0\u00a0MB allowed here")
+    expect(empty.locator(".upload button:visible")).to_have_count(0)  # nothing there would help
 
 
 def test_files_are_added_without_javascript(browser: Browser, server, signed_in):
