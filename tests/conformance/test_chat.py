@@ -7,7 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
-from llama_cloud import ConflictError, LlamaCloud, NotFoundError, UnprocessableEntityError
+from llama_cloud import (
+    ConflictError,
+    LlamaCloud,
+    NotFoundError,
+    RateLimitError,
+    UnprocessableEntityError,
+)
 
 from tests.server import Server
 from tests.stand_in.fixture import StandIn
@@ -177,6 +183,27 @@ def test_a_second_prompt_waits_and_cancel_ends_the_first(
     assert rest[-1][2]["type"] == "stop"
     assert http.post(f"/chat/{session}/cancel").status_code == 409
     stand_in.wait_until(open=0)
+
+
+QUOTA = "from chat.models import Quota; Quota.objects."
+
+
+def test_who_has_asked_too_much_is_told_at_once_and_not_retried_for(
+    modelled: Server, sdk: LlamaCloud, http: httpx.Client, stand_in: StandIn, session: str
+):
+    stand_in.say(text="The keeper. [1]", again=True)
+    with asking(http, session) as response:
+        assert list(frames(response))[-1][2]["type"] == "stop"
+    modelled.manage("shell", "-c", f"{QUOTA}create(turns_per_hour=1)")
+    try:
+        with pytest.raises(RateLimitError, match="is used up") as refused:
+            sdk.with_options(max_retries=5).chat.stream(session, prompt=PROMPT, index_ids=[])
+    finally:
+        modelled.manage("shell", "-c", f"{QUOTA}all().delete()")
+
+    answer = refused.value.response
+    assert 3_000 < int(answer.headers["Retry-After"]) <= 3_600
+    assert answer.request.headers["x-stainless-retry-count"] == "0"
 
 
 def test_leaving_the_stream_does_not_end_the_turn_and_it_can_be_resumed(
