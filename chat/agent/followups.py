@@ -17,7 +17,8 @@ _LEANING = frozenset(
 )
 _OPENINGS = ("and ", "what about", "how about", "but ", "or ", "und ", "was ist mit", "also ")
 _SHORT = 3  # content words: fewer may say too little to search for by themselves
-_CARRIED = 12  # words of the query before
+_CARRIED = 12  # words of the query before, its last ones
+FIT_SECONDS = 2.0  # that a search may wait for what its wordings find
 REWRITE_SECONDS = 4.0  # that a search may wait for the model's wording
 _LONGEST = 300  # characters of it
 _TOLD = 2, 600  # turns before, and characters of each of their answers, that the model is told
@@ -47,7 +48,11 @@ async def standalone(question: str, transcript: Transcript, model: ChatModel, fi
     meant = wordings(question, transcript.exchanges[-1].query)
     if len(meant) == 1:
         return meant[0]
-    fits = await asyncio.gather(*map(fit, meant))
+    try:
+        async with asyncio.timeout(FIT_SECONDS):
+            fits = await asyncio.gather(*map(fit, meant))
+    except TimeoutError:
+        return meant[0]
     return meant[fits.index(max(fits))]
 
 
@@ -58,7 +63,7 @@ def wordings(question: str, before: str) -> list[str]:
         return [question]
     said = set(terms(question))
     carried = [word for word in dict.fromkeys(content_terms(before)) if word not in said]
-    carried = carried[:_CARRIED]
+    carried = carried[-_CARRIED:]
     found = [_joined(carried, question)]
     if _continues(question) and len(carried) > 1:  # "and X?" may put X in place of what came last
         found.append(_joined(carried[:-1], question))

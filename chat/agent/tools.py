@@ -139,11 +139,9 @@ class Toolbox:
 
     async def fit(self, query: str) -> float:
         """How well the best passage fits a query, from 0 to 1; 0 where the search fails."""
-        try:
-            found = await search(Query(query, tuple(self.index_names), top_k=1))
-        except CarrelError:
-            return 0.0
-        return max(map(_score, found), default=0.0)
+        aside = Toolbox(self.index_names)  # nothing is shown of what this finds
+        found = await aside.use(Call("", "retrieve", {"query": query, "top_k": 1}))
+        return max((one.score for one in found.excerpts), default=0.0)
 
     async def find(self, index_id: str, file_name_contains: str) -> Outcome:
         self._require(index_id)
@@ -249,12 +247,8 @@ def _once(passages: Iterable[Passage]) -> list[Passage]:
 
 def _excerpt(number: int, passage: Passage) -> Excerpt:
     page = f", page {passage.page_start}" if passage.page_start else ""
-    name = passage.file_name + page
-    return Excerpt(number, name, passage.heading, passage.text, _score(passage))
-
-
-def _score(passage: Passage) -> float:
-    return passage.score if passage.rerank_score is None else passage.rerank_score
+    score = passage.score if passage.rerank_score is None else passage.rerank_score
+    return Excerpt(number, passage.file_name + page, passage.heading, passage.text, score)
 
 
 def _named(document: Document) -> dict[str, str]:

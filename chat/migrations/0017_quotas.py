@@ -60,7 +60,10 @@ class Migration(migrations.Migration):
                 blank=True,
                 help_text="Sessions that nobody has asked in for so many days are deleted, pinned and archived ones too. Empty: they are kept until someone deletes them.",
                 null=True,
-                validators=[django.core.validators.MinValueValidator(1)],
+                validators=[
+                    django.core.validators.MinValueValidator(1),
+                    django.core.validators.MaxValueValidator(36500),
+                ],
                 verbose_name="days sessions are kept",
             ),
         ),

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
@@ -46,7 +46,7 @@ class Project(models.Model):
         _("days sessions are kept"),
         null=True,
         blank=True,
-        validators=[MinValueValidator(1)],
+        validators=[MinValueValidator(1), MaxValueValidator(36_500)],
         help_text=_(
             "Sessions that nobody has asked in for so many days are deleted, pinned and archived "
             "ones too. Empty: they are kept until someone deletes them."

@@ -4,6 +4,7 @@ A sentence tells a person what to do and names the setting for whoever runs the 
 never a key, a prompt or a document in it.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -239,9 +240,9 @@ def _texts(payload: Payload) -> list[str]:
 
 
 def spelled(seconds: float) -> str:
-    """A stretch of time for people; ``chat.web.said`` knows it in other languages."""
+    """A stretch of time for people, rounded up; ``chat.web.said`` says it in other languages."""
     if seconds >= 7_200:
-        return f"{seconds / 3_600:.0f} hours"
+        return f"{math.ceil(seconds / 3_600)} hours"
     if seconds >= 120:
-        return f"{seconds / 60:.0f} minutes"
+        return f"{math.ceil(seconds / 60)} minutes"
     return "1 second" if seconds == 1 else f"{seconds:.3g} seconds"

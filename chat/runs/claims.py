@@ -26,7 +26,7 @@ from chat.models import (
 from chat.models.prepared import Prepared, insert, made, update
 from chat.models.sessions import lease_end
 
-from .quotas import check_quota
+from .quotas import check_quota, has_tokens
 
 BUSY = "An answer is still being written in this session. Wait for it, or stop it first."
 LOCKED = (
@@ -76,8 +76,8 @@ def claim(actor: Actor, session_id: str, prompt: Prompt) -> tuple[Turn, Stamped]
 def claim_queued(session_id: str) -> tuple[Actor, Turn, Stamped] | None:
     """The session's oldest queued prompt as a turn; None if there is none, or a turn is running.
 
-    A prompt whose author may not ask here any more is dropped. Their quota has counted it since it
-    waits, and is not asked again.
+    A prompt whose author may not ask here any more is dropped; one whose author has no tokens left
+    waits on.
     """
     if not _queued.rows(session=session_id):
         return None
@@ -85,9 +85,12 @@ def claim_queued(session_id: str) -> tuple[Actor, Turn, Stamped] | None:
     if session is None or session.turns.running().exists():
         return None
     for queued in session.queued_prompts.select_related("asked_by"):
-        queued.delete()
         actor = Actor(queued.asked_by)
-        if Session.objects.askable_by(actor).filter(pk=session_id).exists():
+        may_ask = Session.objects.askable_by(actor).filter(pk=session_id).exists()
+        if may_ask and not has_tokens(actor):
+            return None
+        queued.delete()
+        if may_ask:
             prompt = Prompt(queued.prompt, model=queued.model)
             return actor, *_begin(actor, session, prompt, queued.index_ids)
     return None

@@ -4,6 +4,7 @@ import logging
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
@@ -30,6 +31,10 @@ class Allowance:
     used: int
 
     @property
+    def is_used_up(self) -> bool:
+        return self.used >= self.limit
+
+    @property
     def unit(self) -> str:
         return "turns" if self.within == HOUR else "tokens"
 
@@ -39,11 +44,16 @@ def check_quota(actor: Actor) -> None:
 
     Those who ask in the same moment do not wait for one another, and may pass it by as many.
     """
-    for one in allowances(actor):
-        if one.used >= one.limit:
-            wait = _wait(actor.person, one)
-            logger.info("quota reached person=%s unit=%s", actor.person.pk, one.unit)
-            raise QuotaReached(f"{_reached(one)} Try again in {spelled(wait)}.", wait)
+    waits = [(_wait(actor.person, one), one) for one in allowances(actor) if one.is_used_up]
+    if waits:
+        wait, reached = max(waits, key=itemgetter(0))
+        logger.info("quota reached person=%s unit=%s", actor.person.pk, reached.unit)
+        raise QuotaReached(f"{_said(reached)} Try again in {spelled(wait)}.", wait)
+
+
+def has_tokens(actor: Actor) -> bool:
+    """Whether a prompt that waits may begin. Of the turns in an hour it is one already."""
+    return not any(one.is_used_up for one in allowances(actor) if one.within == DAY)
 
 
 def allowances(actor: Actor) -> list[Allowance]:
@@ -67,7 +77,7 @@ _quotas = Prepared(
 )
 
 
-def _reached(one: Allowance) -> str:
+def _said(one: Allowance) -> str:
     if one.unit == "turns":
         return f"Your quota of questions within an hour ({one.limit:,}) is used up."
     return f"Your quota of tokens within 24 hours ({one.limit:,}) is used up."
@@ -98,4 +108,4 @@ def _turns(person: AbstractUser, within: timedelta) -> QuerySet[Any]:
 
 def _waiting(person: AbstractUser) -> int:
     """Prompts that will be turns without being asked for again."""
-    return QueuedPrompt.objects.filter(asked_by=person).count()
+    return QueuedPrompt.objects.filter(asked_by=person, session__deleted_at=None).count()

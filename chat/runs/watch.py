@@ -57,7 +57,8 @@ def _end_and_find() -> list[str]:
     waiting = QueuedPrompt.objects.filter(session__deleted_at=None)
     running = Turn.objects.running().values("session")
     rows = waiting.exclude(session__in=running).values_list("session", flat=True)
-    return list(dict.fromkeys(rows[:AT_ONCE]))
+    # By chance, since some may have to wait for their authors' quotas.
+    return list(dict.fromkeys(rows.order_by("?")[:AT_ONCE]))
 
 
 _look = in_thread(_end_and_find)

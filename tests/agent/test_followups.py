@@ -1,9 +1,11 @@
 """What is searched for when a question leans on the ones before it, with and without a model."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
+from chat.agent import followups
 from chat.agent.followups import Fit, standalone, wordings
 from chat.events.transcript import ToolUse
 from chat.events.types import ToolCall
@@ -96,6 +98,27 @@ async def test_without_a_model_that_writes_nobody_is_asked():
 )
 def test_what_a_question_may_mean_after_another(question: str, meant: list[str]):
     assert wordings(question, "revenue acme 2022") == meant
+
+
+def test_of_a_long_query_the_last_words_are_carried_over():
+    before = " ".join(f"word{number}" for number in range(20))
+
+    with_all, with_less = wordings("And in 2023?", before)
+
+    assert with_all.startswith("word8 ") and with_all.endswith("word19 And in 2023?")
+    assert with_less.endswith("word18 And in 2023?")
+
+
+async def test_what_takes_too_long_to_be_found_out_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(followups, "FIT_SECONDS", 0.05)
+
+    async def slow(query: str) -> float:
+        await asyncio.sleep(60)
+        return 1.0
+
+    assert await standalone("Net profit?", TALK, ExtractiveModel(), slow) == (
+        "revenue acme 2022 Net profit?"
+    )
 
 
 def test_where_nothing_was_named_before_nothing_takes_its_place():

@@ -148,6 +148,34 @@ def test_where_only_prompts_wait_nobody_is_told_to_come_back_at_once(actor, sess
     assert refused.value.wait == 60
 
 
+def test_what_waits_in_a_deleted_session_does_not_count(actor, session):
+    limit(turns_per_hour=1)
+    claims.queue(actor, session.pk, Prompt("And then?"))
+    Session.objects.update(deleted_at=timezone.now())
+
+    check_quota(actor)
+
+
+def test_a_prompt_waits_on_while_its_author_has_no_tokens_left(actor, session):
+    limit(tokens_per_day=1_000)
+    claims.queue(actor, session.pk, Prompt("And then?"))
+    used = asked(session, timedelta(hours=1), tokens=1_000)
+
+    assert claims.claim_queued(session.pk) is None
+    assert session.queued_prompts.count() == 1
+
+    Turn.objects.filter(pk=used.pk).update(created_at=timezone.now() - timedelta(hours=25))
+    assert claims.claim_queued(session.pk)
+
+
+def test_who_is_over_both_limits_is_told_the_longer_wait(actor, session):
+    limit(turns_per_hour=1, tokens_per_day=100)
+    asked(session, timedelta(minutes=59), tokens=100)
+
+    with pytest.raises(QuotaReached, match=r"tokens within 24 hours .* Try again in 24 hours"):
+        check_quota(actor)
+
+
 @pytest.mark.parametrize("group", [None, "staff"])
 def test_nobody_has_two_quotas_of_one_group(group):
     first = limit(group, turns_per_hour=5)

@@ -90,15 +90,30 @@ def _make_rounds() -> None:
 
 
 def _look_after_work() -> None:
-    try:
-        if count := recover() + queue_due_syncs():
-            logger.info("syncs queued count=%d", count)
-        queue_purge()
-        settle_lapsed()
-        drop_deltas()
-        if count := retire_sessions():
-            logger.info("sessions retired count=%d", count)
-        purge_sessions()
-        prune()
-    except Exception:
-        logger.exception("looking after the work failed")
+    for chore in CHORES:
+        try:
+            chore()
+        except Exception:
+            logger.exception("looking after the work failed chore=%s", chore.__name__)
+
+
+def _queue_syncs() -> None:
+    if count := recover() + queue_due_syncs():
+        logger.info("syncs queued count=%d", count)
+
+
+def _retire_sessions() -> None:
+    if count := retire_sessions():
+        logger.info("sessions retired count=%d", count)
+
+
+# One that fails does not keep the others from theirs.
+CHORES = (
+    _queue_syncs,
+    queue_purge,
+    settle_lapsed,
+    drop_deltas,
+    _retire_sessions,
+    purge_sessions,
+    prune,
+)
