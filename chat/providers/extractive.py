@@ -19,11 +19,12 @@ from chat.providers.base import (
     estimate_tokens,
 )
 from chat.providers.embedded import StaticEmbedder
-from chat.providers.questions import Asked, Question
+from chat.providers.questions import Question
 from chat.providers.quotable import Span, can_answer, quote, span_of, units
 from chat.providers.words import stem, terms
 
 PASSAGES = 5  # that are looked at, the best ones
+CHAIN = 4  # questions, the last one and those that it leans on
 QUOTES = 3  # sentences picked for one answer, at most
 BESIDE = 0.7, 0.5  # shares of the best score, with and without its passage, to be quoted too
 BESIDE_STEPS = 0.55, 0.4  # ... where the question asks how to do something
@@ -66,7 +67,7 @@ def answer(messages: Sequence[Message], embedder: StaticEmbedder) -> str:
     passages = [Passage(excerpt) for excerpt in best]
     if not any(passage.units for passage in passages):
         return NOTHING_FOUND
-    question = Question([_asked(messages[at]) for at in asked])
+    question = Question(_chain([messages[at] for at in reversed(asked)]))
     if not question.weights:
         return NOTHING_FITS
     picked = pick(question, rate(question, passages, embedder))
@@ -76,9 +77,15 @@ def answer(messages: Sequence[Message], embedder: StaticEmbedder) -> str:
     return phrase(quoted(question, picked), fits)
 
 
-def _asked(message: Message) -> Asked:
-    text = message.question or message.content
-    return Asked(text, leans=message.query not in ("", text))
+def _chain(newest_first: Sequence[Message]) -> list[str]:
+    """The last question and those before that it leans on, the newest first."""
+    found = []
+    for message in newest_first[:CHAIN]:
+        text = message.question or message.content
+        found.append(text)
+        if message.query in ("", text):
+            break
+    return found
 
 
 # What there is to answer from ---------------------------------------------------------------------

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, takewhile
+from itertools import pairwise
 
 from chat.providers.quotable import Wants
 from chat.providers.words import content_terms, stem
@@ -45,20 +44,15 @@ _DOES = re.compile(  # a sentence that says what to do
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked, and whether it cannot be understood without what was asked before it."""
-
-    text: str
-    leans: bool
-
-
 class Question:
-    """The last question of some, and what it takes over from those before."""
+    """A question, and what it takes over from those before that it cannot be understood without.
 
-    def __init__(self, questions: Sequence[Asked]):
-        self.text = questions[-1].text
-        chain = [self.text, *_leaned_on(questions)]
+    ``chain`` is the question and these, the newest first.
+    """
+
+    def __init__(self, chain: Sequence[str]):
+        self.text, *before = chain
+        chain = [self.text, *(one[-LONGEST * 10 :] for one in before)]
         self.is_instruction = any(map(_INSTRUCTION.search, chain))
         self.wants = Wants(self.is_instruction, any(map(_ENUMERATION.search, chain)))
         own = content_terms(self.text)[-LONGEST:]
@@ -86,10 +80,3 @@ class Question:
     @cached_property
     def _asks_name(self) -> bool:
         return bool(_NAMED.search(self.text))
-
-
-def _leaned_on(questions: Sequence[Asked]) -> list[str]:
-    """The questions before the last one that it cannot be understood without, newest first."""
-    newest_first = pairwise(reversed(questions[-4:]))
-    leaned = takewhile(lambda pair: pair[0].leans, newest_first)
-    return [before.text[-LONGEST * 10 :] for _, before in leaned]
