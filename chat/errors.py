@@ -28,6 +28,7 @@ Every message is a sentence that may be shown to a person and says what to do ne
 
 import errno
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -162,6 +163,15 @@ class ModelTimeout(ModelError):
 
 class ModelBroken(ModelError):
     code = "model_broken"
+
+
+def spelled(seconds: float) -> str:
+    """A stretch of time for people, rounded up; ``chat.web.said`` says it in other languages."""
+    if seconds >= 7_200:
+        return f"{math.ceil(seconds / 3_600)} hours"
+    if seconds >= 120:
+        return f"{math.ceil(seconds / 60)} minutes"
+    return "1 second" if seconds == 1 else f"{seconds:.3g} seconds"
 
 
 def is_full(exc: BaseException | None) -> bool:

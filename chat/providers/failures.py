@@ -4,7 +4,6 @@ A sentence tells a person what to do and names the setting for whoever runs the 
 never a key, a prompt or a document in it.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from chat.errors import (
     ModelRefused,
     ModelTimeout,
     ModelUnreachable,
+    spelled,
 )
 from chat.providers.fragments import Garbled
 
@@ -237,12 +237,3 @@ def _texts(payload: Payload) -> list[str]:
     messages = [message.get("content") or "" for message in payload.get("messages", ())]
     asked = [payload["query"]] if "query" in payload else []
     return [*messages, *asked, *payload.get("input", ()), *payload.get("documents", ())]
-
-
-def spelled(seconds: float) -> str:
-    """A stretch of time for people, rounded up; ``chat.web.said`` says it in other languages."""
-    if seconds >= 7_200:
-        return f"{math.ceil(seconds / 3_600)} hours"
-    if seconds >= 120:
-        return f"{math.ceil(seconds / 60)} minutes"
-    return "1 second" if seconds == 1 else f"{seconds:.3g} seconds"

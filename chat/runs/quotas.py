@@ -11,10 +11,9 @@ from django.contrib.auth.models import AbstractUser
 from django.db.models import F, QuerySet, Sum, Value
 from django.utils import timezone
 
-from chat.errors import QuotaReached
+from chat.errors import QuotaReached, spelled
 from chat.models import Actor, QueuedPrompt, Quota, Turn
 from chat.models.prepared import Prepared
-from chat.providers.failures import spelled
 
 logger = logging.getLogger(__name__)
 
@@ -85,12 +84,12 @@ def _said(one: Allowance) -> str:
 
 def _used(person: AbstractUser, within: timedelta) -> int:
     used = _turns(person, within).aggregate(used=Sum("weight", default=0))["used"]
-    return used + (_waiting(person) if within == HOUR else 0)
+    return used + _waiting(person, within)
 
 
 def _wait(person: AbstractUser, reached: Allowance) -> int:
     """Seconds until enough of what was asked is too long ago to count."""
-    room = reached.limit - (_waiting(person) if reached.within == HOUR else 0)
+    room = reached.limit - _waiting(person, reached.within)
     newest_first = _turns(person, reached.within).order_by("-created_at")
     for at, weight in newest_first.values_list("created_at", "weight").iterator():
         room -= weight
@@ -106,6 +105,11 @@ def _turns(person: AbstractUser, within: timedelta) -> QuerySet[Any]:
     return lately.annotate(weight=weight)
 
 
-def _waiting(person: AbstractUser) -> int:
-    """Prompts that will be turns without being asked for again."""
+def _waiting(person: AbstractUser, within: timedelta) -> int:
+    """What counts though it is no turn yet: prompts that will be turns without being asked again.
+
+    How many tokens they will take nobody knows.
+    """
+    if within == DAY:
+        return 0
     return QueuedPrompt.objects.filter(asked_by=person, session__deleted_at=None).count()
