@@ -30,7 +30,6 @@ _INSTRUCTION = (
     "the query alone."
 )
 
-
 Fit = Callable[[str], Awaitable[float]]
 
 

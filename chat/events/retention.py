@@ -1,11 +1,14 @@
 """What is not kept: deltas whose whole is there, and sessions deleted or too long out of use."""
 
+import logging
 from datetime import timedelta
 
 from django.db.models import Max, Min
 from django.utils import timezone
 
 from chat.models import Event, Project, Session, Turn
+
+logger = logging.getLogger(__name__)
 
 DELTAS_FOR = timedelta(minutes=10)  # after their turn's end: a client that lost its line resumes
 DELETED_FOR = timedelta(days=1)  # long after a deletion can be undone
@@ -37,6 +40,8 @@ def retire_sessions() -> int:
         old = Session.objects.live().filter(project=project, last_used_at__lt=since)
         unused = old.exclude(turns__state=Turn.State.RUNNING)
         count += unused.update(deleted_at=timezone.now())
+    if count:
+        logger.info("sessions retired count=%d", count)
     return count
 
 

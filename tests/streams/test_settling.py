@@ -62,8 +62,7 @@ async def test_sees_the_end_and_then_the_question_that_waited(session, client, s
             seen += (await anext(frames)).decode()
     assert seen.index("was interrupted") < seen.index("The second answer.")
     await frames.aclose()
-    if runs._tasks:
-        await asyncio.gather(*runs._tasks.values())
+    await asyncio.gather(*runs._tasks.values())
     await log.writer.drain()
     conf.chat_model.cache_clear()
     assert await sync_to_async(session.queued_prompts.count)() == 0

@@ -102,18 +102,13 @@ def _queue_syncs() -> None:
         logger.info("syncs queued count=%d", count)
 
 
-def _retire_sessions() -> None:
-    if count := retire_sessions():
-        logger.info("sessions retired count=%d", count)
-
-
 # One that fails does not keep the others from theirs.
 CHORES = (
     _queue_syncs,
     queue_purge,
     settle_lapsed,
     drop_deltas,
-    _retire_sessions,
+    retire_sessions,
     purge_sessions,
     prune,
 )
